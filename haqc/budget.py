@@ -1,0 +1,169 @@
+"""What a policy costs, and what it may cost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from haqc.errors import BudgetError, nearest
+
+Metric = Literal["energy", "latency", "size", "memory"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+UNITS: dict[Metric, dict[str, float]] = {
+    "energy": {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12},
+    "latency": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
+    "size": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+    "memory": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+}
+"""Units that an absolute budget may carry, as factors to joules, seconds and bytes."""
+
+_EXAMPLE: dict[Metric, str] = {"energy": "mJ", "latency": "ms", "size": "KiB", "memory": "KiB"}
+_FIELD: dict[Metric, str] = {
+    "energy": "energy_j",
+    "latency": "latency_s",
+    "size": "weight_bytes",
+    "memory": "peak_activation_bytes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a layer or a network costs for one batch of the target.
+
+    Attributes:
+        energy_j: energy of one batch, in joules.
+        latency_s: time of one batch, in seconds.
+        weight_bytes: stored weights, packed at their widths.
+        peak_activation_bytes: largest sum of live activations over the schedule, for one batch. It belongs to a
+            whole policy; a sum of costs keeps the larger of the two.
+    """
+
+    energy_j: float = 0.0
+    latency_s: float = 0.0
+    weight_bytes: float = 0.0
+    peak_activation_bytes: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.energy_j + other.energy_j,
+            self.latency_s + other.latency_s,
+            self.weight_bytes + other.weight_bytes,
+            max(self.peak_activation_bytes, other.peak_activation_bytes),
+        )
+
+    def value(self, metric: Metric) -> float:
+        """Gives the figure of one metric, in joules, seconds or bytes."""
+        return float(getattr(self, _FIELD[metric]))
+
+    def to_json(self) -> dict[str, float]:
+        """Gives the four figures under their field names."""
+        return {_FIELD[metric]: self.value(metric) for metric in METRICS}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An upper bound on one metric, for one batch, in joules, seconds or bytes."""
+
+    metric: Metric
+    value: float
+    text: str
+
+    def allows(self, cost: Cost) -> bool:
+        """Whether ``cost`` lies within the limit."""
+        return cost.value(self.metric) <= self.value
+
+    def excess(self, cost: Cost) -> float:
+        """How far ``cost`` is over, as a share of the limit; 0 when it is within."""
+        return max(0.0, cost.value(self.metric) / self.value - 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One ``METRIC=VALUE`` as the user wrote it: a fraction of the 8/8 baseline, or an absolute value.
+
+    Attributes:
+        metric: what is bounded.
+        amount: the fraction, or the value in joules, seconds or bytes.
+        is_fraction: whether ``amount`` is a fraction of the model at uniform 8/8 on the same target and batch.
+        text: the words of the user.
+    """
+
+    metric: Metric
+    amount: float
+    is_fraction: bool
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Demand:
+        """Reads ``energy=0.5`` or ``latency=10ms``.
+
+        Raises:
+            BudgetError: the text is malformed; the message says what would be right.
+
+        >>> Demand.parse("energy=0.5").amount
+        0.5
+        >>> Demand.parse("latency=10ms").amount
+        0.01
+        """
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise BudgetError(f"budget '{text}' lacks '='; write METRIC=VALUE, for example energy=0.5 or latency=10ms")
+        metric = next((known for known in METRICS if known == name.strip()), None)
+        if metric is None:
+            hint = nearest(name.strip(), METRICS)
+            raise BudgetError(f"unknown budget metric '{name.strip()}'{hint}; allowed are {', '.join(METRICS)}")
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ]*)\s*", value)
+        if match is None:
+            raise BudgetError(
+                f"budget '{text}' has no number; write a fraction such as {metric}=0.5 "
+                f"or a value with a unit such as {metric}=10{_EXAMPLE[metric]}"
+            )
+        number, unit = float(match[1]), match[2].replace("µ", "u")
+        if not unit:
+            if not 0 < number <= 1:
+                raise BudgetError(
+                    f"budget '{text}' is no fraction in (0, 1]; did you mean {metric}={match[1]}{_EXAMPLE[metric]}?"
+                )
+            return cls(metric, number, True, text)
+        factor = UNITS[metric].get(unit)
+        if factor is None:
+            allowed = ", ".join(UNITS[metric])
+            raise BudgetError(f"unknown unit '{unit}' in budget '{text}'; {metric} takes {allowed}")
+        if not number > 0:
+            raise BudgetError(f"budget '{text}' must be above zero")
+        return cls(metric, number * factor, False, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Several limits that hold together, resolved against a model's baseline."""
+
+    limits: tuple[Limit, ...]
+
+    @classmethod
+    def resolve(cls, demands: tuple[Demand, ...], baseline: Cost, batch: int) -> Budget:
+        """Turns demands into limits for one batch.
+
+        Args:
+            demands: what the user asked for.
+            baseline: cost of the model at uniform 8/8 on the same target and batch.
+            batch: inferences in one batch; absolute energy is given for one inference.
+        """
+        limits = []
+        for demand in demands:
+            if demand.is_fraction:
+                value = demand.amount * baseline.value(demand.metric)
+            else:
+                value = demand.amount * (batch if demand.metric == "energy" else 1)
+            limits.append(Limit(demand.metric, value, demand.text))
+        return cls(tuple(limits))
+
+    def allows(self, cost: Cost) -> bool:
+        """Whether ``cost`` lies within every limit."""
+        return all(limit.allows(cost) for limit in self.limits)
+
+    def excess(self, cost: Cost) -> float:
+        """The sum of how far ``cost`` is over each limit, as shares; 0 exactly when it is allowed."""
+        return sum(limit.excess(cost) for limit in self.limits)

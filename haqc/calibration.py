@@ -1,0 +1,39 @@
+"""Where quantisation grids lie: scales and zero points of every operand at every width it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationGrid:
+    """The grid of one activation tensor at one width: ``value = (code - zero_point) * scale``."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightGrid:
+    """The grid of one weight tensor at one width: a scale for every channel along ``axis``, shape ``[channels]``."""
+
+    scale: np.ndarray
+    axis: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Grids by operand tensor and width.
+
+    Attributes:
+        activations: grid by (tensor, bits).
+        weights: grid by (tensor, bits).
+        samples: how many calibration samples were seen.
+    """
+
+    activations: Mapping[tuple[str, int], ActivationGrid]
+    weights: Mapping[tuple[str, int], WeightGrid]
+    samples: int

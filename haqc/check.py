@@ -1,0 +1,91 @@
+"""Checks what a compile left, or an emitted file alone: ``haqc verify``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from haqc import data, onnxfile
+from haqc.errors import DataError, ModelError, VerificationError
+from haqc.frontend import input_specs
+from haqc.passes.verify import verify, verify_alone
+from haqc.probe import PROBES, Probe
+from haqc.runtime import Runtime
+from haqc.score import percent, scoring_for
+
+_LARGEST_REPORT_BYTES = 1 << 28
+
+
+class Listener(Protocol):
+    """Where progress is said."""
+
+    def say(self, text: str) -> None:
+        """Says a line."""
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Reads the ``report.json`` of a compile.
+
+    Raises:
+        DataError: it is missing, too large, or no report.
+    """
+    path = folder / "report.json"
+    try:
+        if path.stat().st_size > _LARGEST_REPORT_BYTES:
+            raise DataError(f"'{path}' is larger than any report; compile again")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"'{folder}' holds no report.json; name the output folder of 'haqc compile'") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"'{path}' cannot be read as a report; compile again") from error
+    if not isinstance(content, dict) or "schema" not in content:
+        raise DataError(f"'{path}' is no report of haqc; name the output folder of 'haqc compile'")
+    return content
+
+
+def check_folder_or_file(path: Path, source: str | None, listener: Listener) -> dict[str, Any]:
+    """Verifies a compile's folder against its probe, or a lone file against itself.
+
+    Args:
+        path: the folder, or an ``.onnx`` file.
+        source: data to measure the accuracy on again, or ``None``.
+        listener: told about what is not checked.
+
+    Raises:
+        VerificationError: something differs; the message names the first layer.
+        ModelError: the file cannot be read, or was not emitted by haqc.
+        DataError: the folder lacks what it needs, or the data do not fit.
+    """
+    if path.is_dir():
+        model_path, report = path / "model.onnx", read_report(path)
+        model = onnxfile.read(model_path)
+        verification = verify(model, Probe.load(path / ".state" / "probe.npz"))
+        expected = report.get("accuracy", {}).get("mirror")
+    else:
+        model_path, expected = path, None
+        model = onnxfile.read(model_path)
+        if onnxfile.annotations(model) is None:
+            raise ModelError(f"'{path}' was not emitted by haqc; compile the model first")
+        samples = data.load(source, input_specs(model), model_path).train.take(slice(0, PROBES))
+        names = [spec.name for spec in input_specs(model)]
+        listener.say("a file alone: only the runtime's agreement with itself is checked; name the folder to check all")
+        verification = verify_alone(model, dict(zip(names, samples.inputs(slice(None)), strict=True)))
+    result: dict[str, Any] = {"file": model_path.name, **verification.to_json()}
+    if not verification.ok:
+        raise VerificationError(f"'{model_path}' does not match: {verification.first_difference}; compile again")
+    if source is not None:
+        result["accuracy"] = _accuracy(model_path, model, source, expected)
+    return result
+
+
+def _accuracy(model_path: Path, model: Any, source: str, expected: float | None) -> dict[str, Any]:
+    """Measures the accuracy on the reported split again."""
+    dataset = data.load(source, input_specs(model), model_path)
+    if dataset.reported.labels is None:
+        raise DataError(f"'{source}' has no labels; accuracy needs them: leave --data out to compare codes only")
+    found = Runtime(model_path).first_output(dataset.reported)
+    scoring = scoring_for(found.shape, True)
+    data.check_labels(dataset, scoring.classes)
+    scores = scoring.scores(found, dataset.reported.labels)
+    return {"metric": scoring.metric, "count": len(scores), "emitted": percent(scores), "mirror": expected}

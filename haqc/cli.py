@@ -1,0 +1,314 @@
+"""The command line: each command parses its arguments, calls, and prints."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from haqc import __version__
+from haqc.budget import Demand
+from haqc.errors import HaqcError, Interrupted, PolicyError
+from haqc.policy import Bits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from haqc.console import Steps
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Compiles an ONNX model into a mixed-precision ONNX model that fits a hardware budget.",
+)
+targets_app = typer.Typer(no_args_is_help=False, invoke_without_command=True, help="Lists, shows and checks targets.")
+app.add_typer(targets_app, name="targets")
+
+Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", help="Built-in target, or path of a target file (.toml).", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="Data: .npz, folder of class folders, IDX folder, description (.toml), or package.module:function.",
+        show_default="STEM.data.toml beside the model, else data-free",
+    ),
+]
+
+
+def main() -> None:
+    """Runs the command line; every mistake becomes one sentence and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except HaqcError as error:
+        _fail(str(error), error.exit_code)
+    except typer.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted before there was any policy; run the command again with --resume", Interrupted.exit_code)
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
+            context = getattr(error, "ctx", None)
+            hint = f"; see '{context.command_path} --help'" if context is not None else ""
+            _fail(error.format_message().rstrip(".") + hint, 2)
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Compiles an ONNX model into a mixed-precision ONNX model that fits a hardware budget."""
+    if version:
+        typer.echo(f"haqc {__version__}")
+        raise typer.Exit
+
+
+def _demand(text: str) -> Demand:
+    return Demand.parse(text)
+
+
+def _pin(text: str) -> tuple[str, Bits]:
+    """Reads ``NAME=W/A``."""
+    name, equals, widths = text.rpartition("=")
+    match = re.fullmatch(r"([1-8])(?:/([1-8]))?", widths)
+    if not equals or not name or match is None:
+        raise PolicyError(f"pin '{text}' is malformed; write NAME=W/A, for example 'block1.*=8/8'")
+    return name, Bits(int(match[1]), int(match[2] or match[1]))
+
+
+def _bits(text: str) -> Bits:
+    match = re.fullmatch(r"([1-8])(?:/([1-8]))?", text)
+    if match is None:
+        raise PolicyError(f"bits '{text}' are malformed; write a width such as 8, or weights/activations such as 4/8")
+    return Bits(int(match[1]), int(match[2] or match[1]))
+
+
+@app.command("compile", epilog="Example: haqc compile model.onnx --target edge --budget energy=0.5 --data images.npz")
+def compile_command(
+    model: Model,
+    target: TargetName,
+    budget: Annotated[
+        list[str],
+        typer.Option(
+            "--budget",
+            "-b",
+            help="METRIC=VALUE; METRIC is energy, latency, size or memory; VALUE a fraction of uniform 8/8 (0.5) or a "
+            "value with a unit (10ms, 3mJ, 250KiB). Several hold together.",
+            show_default=False,
+        ),
+    ],
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc")] = None,
+    mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(help="Worker processes; they do not change the result.", min=1, show_default="CPUs")
+    ] = None,
+    finetune: Annotated[
+        int | None,
+        typer.Option(help="Training samples of the fine-tune inside the search.", min=0, show_default="1000 with labels, else 0"),
+    ] = None,
+    final_finetune: Annotated[
+        int | None,
+        typer.Option(help="Training samples of the winner's fine-tune.", min=0, show_default="60000, or 0 with --finetune 0"),
+    ] = None,
+    evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
+    min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
+    pin: Annotated[
+        list[str] | None, typer.Option(help="NAME=W/A: pin layers by name or pattern.", show_default=False)
+    ] = None,
+    default_pins: Annotated[
+        bool, typer.Option("--default-pins/--no-default-pins", help="Pin the first and last layers at 8/8.")
+    ] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what haqc left in the output folder.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compiles a model to fit a budget: MODEL in, a folder with a verified mixed-precision file and its report out."""
+    demands = tuple(_demand(text) for text in budget)
+    pins = dict(_pin(text) for text in pin or [])
+    from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
+    from haqc.compiler import Request, compile_model  # noqa: PLC0415
+
+    request = Request(
+        model=model,
+        target=target,
+        demands=demands,
+        out=out if out is not None else Path(f"{model.stem}.haqc"),
+        data=data,
+        mode=mode,
+        seed=seed,
+        jobs=jobs,
+        finetune=finetune,
+        final_finetune=final_finetune,
+        evaluations=evaluations,
+        min_bits=min_bits,
+        pins=pins,
+        default_pins=default_pins,
+        resume=resume,
+        force=force,
+    )
+    with _terminal(quiet or as_json) as ui:
+        compiled = compile_model(request, ui)
+    if as_json:
+        typer.echo(json.dumps(compiled.report, ensure_ascii=False))
+    elif not quiet:
+        console.show(console.summary(compiled.report, compiled.folder))
+
+
+@app.command("cost", epilog="Example: haqc cost model.onnx --target cloud --bits 4/8")
+def cost_command(
+    model: Model,
+    target: TargetName,
+    bits: Annotated[str | None, typer.Option(help="Widths of every layer: 8, or W/A.", show_default="8")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A policy.json instead of --bits.", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(help="Inferences of one batch.", min=1, show_default="the target's")] = None,
+    mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
+    output: Annotated[str, typer.Option("--format", "-f", help="table, json or csv.")] = "table",
+) -> None:
+    """Prices a model on a target, layer by layer, without data and without a search."""
+    if output not in ("table", "json", "csv"):
+        raise PolicyError(f"unknown format '{output}'; allowed are table, json and csv")
+    if bits is not None and policy is not None:
+        raise PolicyError("give either --bits or --policy, not both")
+    widths = _bits(bits or "8")
+    from haqc import console, policy as policies, targets  # noqa: PLC0415
+    from haqc.frontend import pose  # noqa: PLC0415
+    from haqc.passes.cost import cost  # noqa: PLC0415
+
+    chip = targets.load(target)
+    _, graph = pose(model)
+    if policy is None:
+        chosen = policies.plain(graph, widths.weight, widths.activation)
+    else:
+        chosen = policies.load(graph, _text(policy), str(policy))
+    priced = cost(graph, chip, chosen, batch=batch, mode=mode)
+    if output == "json":
+        typer.echo(json.dumps(priced.to_json(), ensure_ascii=False))
+    elif output == "csv":
+        typer.echo(priced.to_csv(), nl=False)
+    else:
+        console.show(console.cost_table(priced.to_json()))
+
+
+@targets_app.callback()
+def targets_root(context: typer.Context) -> None:
+    """Lists, shows and checks targets."""
+    if context.invoked_subcommand is None:
+        targets_list()
+
+
+@targets_app.command("list")
+def targets_list() -> None:
+    """Lists the built-in targets."""
+    from haqc import targets  # noqa: PLC0415
+
+    for name in targets.names():
+        typer.echo(f"{name:<12} {targets.load(name).title}")
+
+
+@targets_app.command("show", epilog="Example: haqc targets show edge")
+def targets_show(target: Annotated[str, typer.Argument(help="Name or path.", show_default=False)]) -> None:
+    """Shows a target's file: its numbers, their units, their sources."""
+    from haqc import targets  # noqa: PLC0415
+
+    typer.echo(targets.load(target).text.rstrip())
+
+
+@targets_app.command("check", epilog="Example: haqc targets check my-chip.toml")
+def targets_check(file: Annotated[Path, typer.Argument(help="Target file.", show_default=False)]) -> None:
+    """Checks a target file and names every mistake in it."""
+    from haqc import targets  # noqa: PLC0415
+
+    mistakes = targets.check(file)
+    for mistake in mistakes:
+        typer.echo(mistake, err=True)
+    if mistakes:
+        raise typer.Exit(2)
+    typer.echo(f"{file} is a valid target")
+
+
+@app.command("verify", epilog="Example: haqc verify model.haqc")
+def verify_command(
+    path: Annotated[Path, typer.Argument(help="Folder of a compile, or an emitted file.", show_default=False)],
+    data: Data = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Runs an emitted file in onnxruntime and compares it with what the mirror computed when it was compiled."""
+    from haqc import console  # noqa: PLC0415
+    from haqc.check import check_folder_or_file  # noqa: PLC0415
+
+    with _terminal(quiet or as_json) as ui:
+        result = check_folder_or_file(path, data, ui)
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+    elif not quiet:
+        console.show(console.verification(result))
+
+
+@app.command("report", epilog="Example: haqc report model.haqc")
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of a compile.", show_default=False)], as_json: AsJson = False
+) -> None:
+    """Prints the report of a compile again."""
+    from haqc import console  # noqa: PLC0415
+    from haqc.check import read_report  # noqa: PLC0415
+
+    content = read_report(folder)
+    if as_json:
+        typer.echo(json.dumps(content, ensure_ascii=False))
+    else:
+        console.show(console.summary(content, folder))
+
+
+def _text(path: Path) -> str:
+    """Reads a small text file.
+
+    Raises:
+        PolicyError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"'{path}' cannot be read ({error}); give a file that 'haqc compile' wrote") from error
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"haqc: {message}", err=True)
+    sys.exit(code)
+
+
+class _Terminal:
+    """Says lines and shows bars on standard error, unless it is quiet."""
+
+    def __init__(self, steps: Steps, quiet: bool) -> None:
+        self._steps, self._quiet = steps, quiet
+
+    def say(self, text: str) -> None:
+        """Says a line."""
+        if not self._quiet:
+            self._steps.say(text)
+
+    def task(self, name: str, total: int) -> Any:
+        """Begins a bar."""
+        return self._steps.step(name, total)
+
+
+@contextmanager
+def _terminal(quiet: bool) -> Iterator[_Terminal]:
+    from haqc.console import progress  # noqa: PLC0415
+
+    with progress(quiet) as steps:
+        yield _Terminal(steps, quiet)

@@ -1,0 +1,329 @@
+"""What the command line prints: results on standard output, progress on standard error, plain text in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.box import Box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from haqc.passes.report.wording import (
+    NOT_AVAILABLE,
+    agreement_reason,
+    is_agreement,
+    percent,
+    points,
+    quantity,
+    score_name,
+    share,
+    spread,
+    visible,
+)
+
+__all__ = ["Step", "Steps", "cost_table", "layer_table", "progress", "quantity", "show", "summary"]
+
+WIDTH = 80
+"""Columns that every table and line fits into, and the width of what is not a terminal."""
+
+_SUMMARY_LINES = 40
+_ALL_LAYERS = 25
+_DEAREST = 15
+_GAP = 2
+_RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+_ASCII = str.maketrans({"µ": "u"})
+_FIELDS = (
+    ("latency_s", "latency", "s"),
+    ("energy_j", "energy", "J"),
+    ("weight_bytes", "weights, packed", "B"),
+    ("peak_activation_bytes", "peak activation memory", "B"),
+)
+
+
+def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Makes the table of layers, 80 columns wide at most; long names are shortened in the middle.
+
+    Args:
+        rows: layers of a report or of ``haqc cost``; the column of the accuracy lost stands only when some row has it.
+    """
+    has_loss = any(row.get("accuracy_lost") is not None for row in rows)
+    titles = ["W/A", "MACs", "Latency", "Energy", "Share", "Weights"] + ["Lost"] * has_loss
+    total_j = sum(row["energy_j"] for row in rows)
+    figures = [_figures(row, total_j)[: len(titles)] for row in rows]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
+    name_cells = WIDTH - sum(widths) - _GAP * len(widths)
+    table = _plain_table("Layer", titles)
+    for row, cells in zip(rows, figures, strict=True):
+        table.add_row(*(Text(cell) for cell in (_shortened(row["name"], name_cells), *cells)))
+    return table
+
+
+def summary(content: Mapping[str, Any], folder: Path | None = None) -> Group:
+    """Makes the closing story of a compile: 40 lines of 80 columns at most.
+
+    Up to 25 layers all stand in the table; of more, the 15 that take the most energy.
+
+    Args:
+        content: the report (``docs/report-schema.md``).
+        folder: where the report lies; its path is the last line.
+    """
+    head, tail = _opening(content), _closing(content, folder)
+    rows, remark = _table_rows(content["layers"], _ALL_LAYERS)
+    if _height(Group(*head, layer_table(rows), *remark, *tail)) > _SUMMARY_LINES:
+        rows, remark = _table_rows(content["layers"], _DEAREST)
+    story = Group(*head, layer_table(rows), *remark, *tail)
+    spaced = Group(*head, Text(), layer_table(rows), *remark, Text(), *tail)
+    return spaced if _height(spaced) <= _SUMMARY_LINES else story
+
+
+def cost_table(content: Mapping[str, Any]) -> Group:
+    """Makes what ``haqc cost`` prints: every layer, the total and the 8/8 baseline.
+
+    Args:
+        content: the JSON of ``haqc cost``.
+    """
+    total, baseline = content["total"], content["baseline"]
+    sums = _plain_table("Cost of one batch", ("This policy", "Uniform 8/8", "Policy / 8/8"))
+    for field, words, unit in _FIELDS:
+        ratio = total[field] / baseline[field] if baseline[field] else None
+        cells = (words, quantity(total[field], unit), quantity(baseline[field], unit), share(ratio))
+        sums.add_row(*(Text(cell) for cell in cells))
+    title = f"{_shortened(content['model'], 30)} on {_shortened(content['target'], 20)}, batch {content['batch']}"
+    remark = "Latency and energy: one batch; MACs: one inference; weights: packed bits."
+    return Group(Text(title), Text(), layer_table(content["layers"]), Text(), sums, Text(remark))
+
+
+def show(renderable: RenderableType) -> None:
+    """Prints a result on standard output: with colour on a terminal, as plain text of 80 columns anywhere else.
+
+    Characters that the output's encoding lacks are replaced, so that no name of a layer ends a run.
+    """
+    stream = sys.stdout
+    is_terminal = stream.isatty()
+    console = Console(
+        file=stream,
+        width=None if is_terminal else WIDTH,
+        force_terminal=is_terminal,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    with console.capture() as capture:
+        console.print(renderable)
+    text, encoding = capture.get(), stream.encoding or "utf-8"
+    if not is_terminal:
+        text = "".join(f"{line.rstrip()}\n" for line in text.removesuffix("\n").split("\n"))
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    stream.write(text)
+    stream.flush()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of progress: something that takes a while and is counted."""
+
+    bars: Progress
+    task: TaskID
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Moves the line on by ``count``; a note replaces the one before it."""
+        if note:
+            self.bars.update(self.task, advance=count, note=visible(note))
+        else:
+            self.bars.update(self.task, advance=count)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The lines of progress of one command."""
+
+    bars: Progress
+
+    def step(self, name: str, total: int | None = None) -> Step:
+        """Starts a line.
+
+        Args:
+            name: what is being done.
+            total: how many there are to do; ``None`` when that is not known.
+        """
+        return Step(self.bars, self.bars.add_task(visible(name), total=total, note=""))
+
+    def say(self, text: str) -> None:
+        """Says a line on standard error, above the bars."""
+        self.bars.console.print(visible(text))
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Steps]:
+    """Shows bars on standard error while the block runs, if that is a terminal and ``quiet`` is false.
+
+    The steps can be used the same way when nothing is shown.
+    """
+    is_shown = sys.stderr.isatty() and not quiet
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=Console(stderr=True, force_terminal=is_shown, markup=False, highlight=False, emoji=False),
+        redirect_stdout=False,
+        redirect_stderr=is_shown,
+        disable=not is_shown,
+    )
+    with bars:
+        yield Steps(bars)
+
+
+def _plain_table(name: str, titles: Sequence[str]) -> Table:
+    """Makes a table without lines: names on the left, figures on the right."""
+    table = Table(box=_RULE, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(name, no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
+    loss = row.get("accuracy_lost")
+    return (
+        f"{row['weight_bits']}/{row['activation_bits']}",
+        quantity(row["macs"], ""),
+        quantity(row["latency_s"], "s"),
+        quantity(row["energy_j"], "J"),
+        share(row.get("energy_share", row["energy_j"] / (total_j or 1.0))),
+        quantity(row["weight_bytes"], "B"),
+        NOT_AVAILABLE if loss is None else f"{loss:.2f}",
+    )
+
+
+def verification(content: Mapping[str, Any]) -> Group:
+    """Makes what ``haqc verify`` prints: one line per consumer, and the accuracy where it was measured again."""
+    lines = [Text(f"{content['file']}: ONNX checker {content['checker']}, {content['probes']} probe inputs")]
+    for consumer in content["consumers"]:
+        verdict = "equal by the rule" if consumer["ok"] else f"differs: {consumer['first_difference']}"
+        lines.append(
+            Text(
+                f"  {consumer['name']} against {consumer['against']}: {verdict} "
+                f"({consumer['different']} of {consumer['values']} codes differ by one)"
+            )
+        )
+    accuracy = content.get("accuracy")
+    if accuracy is not None:
+        lines.append(Text(f"  {accuracy['metric']} {accuracy['emitted']:.2f} % on {accuracy['count']} samples"))
+    return Group(*lines)
+
+
+def _opening(content: Mapping[str, Any]) -> list[Text]:
+    model, target = content["model"], content["target"]
+    title = (
+        f"{_shortened(model['name'], 24)} on {_shortened(target['name'], 16)}, batch {target['batch']}: "
+        f"{model['layers']} layers, {quantity(model['macs'], 'MACs')}"
+    )
+    lines = [Text(title, style="bold")]
+    if is_agreement(content["accuracy"]):
+        reason = agreement_reason(content["accuracy"]).upper()
+        lines.append(Text(f"AGREEMENT WITH THE FLOAT MODEL, NOT ACCURACY: {reason}", style="bold yellow"))
+    return lines
+
+
+def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
+    lines = [
+        *_accuracy_lines(content["accuracy"]),
+        *(_budget_line(limit) for limit in content["cost"]["budget"]),
+        _allocator_line(content["allocators"]),
+        *_verification_lines(content["verification"]),
+    ]
+    if folder is not None:
+        lines.append(Text(f"Report: {visible(str(folder / 'report.html'))}", overflow="fold"))
+    return lines
+
+
+def _accuracy_lines(accuracy: Mapping[str, Any]) -> list[Text]:
+    name, data = score_name(accuracy), _shortened(accuracy["data"], 24)
+    measured = Text(f"{name[0].upper()}{name[1:]} on {accuracy['count']:,} held-out samples of {data}:")
+    error = spread(accuracy["standard_error"])
+    emitted = Text(f"  emitted file {percent(accuracy['emitted'])} (standard error {error})")
+    compared = Text(
+        f"  {points(accuracy['difference'])} (paired standard error {spread(accuracy['paired_standard_error'])}) "
+        f"against {percent(accuracy['reference'])}"
+    )
+    others = Text(
+        f"  float {percent(accuracy['float'])}, float fine-tuned {percent(accuracy['float_finetuned'])}, "
+        f"mirror {percent(accuracy['mirror'])}"
+    )
+    emitted.stylize("bold", 0, emitted.plain.index("("))
+    return [measured, emitted, compared, others]
+
+
+def _budget_line(limit: Mapping[str, Any]) -> Text:
+    value, bound = quantity(limit["value"], limit["unit"]), quantity(limit["limit"], limit["unit"])
+    line = Text(f"Budget {_shortened(limit['text'], 24)}: {value} of {bound} ({share(limit['share'])}), ")
+    return line.append("met" if limit["met"] else "NOT MET", style="green" if limit["met"] else "bold red")
+
+
+def _allocator_line(allocators: Sequence[Mapping[str, Any]]) -> Text:
+    words = [
+        f"{_shortened(entry['name'], 20)} {percent(entry['accuracy'])}{' (emitted)' if entry['emitted'] else ''}"
+        for entry in allocators
+    ]
+    return Text(f"Allocators, on the search split: {', '.join(words)}")
+
+
+def _verification_lines(verification: Mapping[str, Any]) -> list[Text]:
+    agreed = [consumer["name"] for consumer in verification["consumers"] if consumer["ok"]]
+    lines = [Text(f"Verified: the mirror's codes in {'; '.join(visible(name) for name in agreed)}")] if agreed else []
+    for consumer in verification["consumers"]:
+        if not consumer["ok"]:
+            where = _shortened(consumer["first_difference"] or "no layer is named", 90)
+            lines.append(Text(f"NOT VERIFIED in {visible(consumer['name'])}: {where}", style="bold red"))
+    result = verification["accuracy"]
+    if not result["ok"]:
+        figures = f"mirror {percent(result['mirror'])}, emitted file {percent(result['emitted'])}"
+        lines.append(Text(f"NOT VERIFIED: {figures}, tolerance {spread(result['tolerance'])}", style="bold red"))
+    return lines
+
+
+def _table_rows(layers: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Mapping[str, Any]], list[Text]]:
+    """Gives the layers to show, in graph order, and the line that says how many are left out."""
+    if len(layers) <= most:
+        return list(layers), []
+    by_energy = sorted(range(len(layers)), key=lambda index: -float(layers[index]["energy_j"]))
+    rows = [layers[index] for index in sorted(by_energy[:_DEAREST])]
+    remark = f"The {len(rows)} layers that take the most energy; {len(layers) - len(rows)} more stand in layers.csv."
+    return rows, [Text(remark)]
+
+
+def _height(renderable: RenderableType) -> int:
+    """Gives the lines that something takes at 80 columns."""
+    console = Console(width=WIDTH, force_terminal=False, color_system=None)
+    return len(console.render_lines(renderable, console.options))
+
+
+def _shortened(name: str, cells: int) -> str:
+    """Gives a name in at most ``cells`` columns, its middle replaced by dots; characters may be two columns wide."""
+    text = visible(name)
+    if cell_len(text) <= cells:
+        return text
+    tail = _first_cells(text[::-1], (cells - 3) // 2)[::-1]
+    return f"{_first_cells(text, cells - 3 - cell_len(tail))}...{tail}"
+
+
+def _first_cells(text: str, cells: int) -> str:
+    """Gives as much of the start of ``text`` as fits into ``cells`` columns."""
+    # No character takes less than nothing, and marks that take none are bounded as well.
+    end = 0
+    while end < min(len(text), 4 * cells) and cell_len(text[: end + 1]) <= cells:
+        end += 1
+    return text[:end]

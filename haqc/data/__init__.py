@@ -1,0 +1,157 @@
+"""Data sources and their splits: ``load`` decides what a source is, reads it and divides it. See ``docs/data.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from haqc.data.confine import confine
+from haqc.data.description import Description, read_description
+from haqc.data.fit import LAYOUT_AXES, fit
+from haqc.data.function import call_function, is_function
+from haqc.data.idx import has_idx_files, read_idx
+from haqc.data.images import read_images
+from haqc.data.members import Part, arrange
+from haqc.data.npz import read_npz
+from haqc.data.split import Dataset, InputSpec, Split, Transform, shape_text
+from haqc.data.splits import Ranges, divide
+from haqc.data.synthetic import REPORTED_COUNT, SEARCH_COUNT, TRAIN_COUNT, make_inputs
+from haqc.errors import DataError
+
+__all__ = ["Dataset", "InputSpec", "Split", "Transform", "check_labels", "load"]
+
+
+def load(source: str | None, inputs: tuple[InputSpec, ...], model_path: Path, *, seed: int = 0) -> Dataset:
+    """Loads the data for a model and divides them into train, search and reported splits.
+
+    Args:
+        source: what ``--data`` names: an ``.npz`` file, a folder of IDX files or of class folders, a data description
+            (``.toml``) or ``package.module:function``. ``None`` reads the description beside the model
+            (``STEM.data.toml``), or makes up inputs when there is none.
+        inputs: the model's inputs, in its order.
+        model_path: the model's file.
+        seed: only for made-up inputs; how data are divided does not depend on it.
+
+    Raises:
+        DataError: the source cannot be read, is empty, or does not fit the inputs.
+    """
+    if not inputs or not all(spec.shape for spec in inputs):
+        raise DataError(f"{model_path}: there is no input, or one without a batch axis; give inputs [batch, ...]")
+    if source is not None:
+        return _read(_describe(source), inputs)
+    beside = model_path.parent / f"{model_path.stem}.data.toml"
+    if beside.is_file():
+        return _read(read_description(beside, found_beside_model=True), inputs)
+    first, second = TRAIN_COUNT, TRAIN_COUNT + SEARCH_COUNT
+    ranges = Ranges(train=(0, first), search=(first, second), reported=(second, second + REPORTED_COUNT))
+    description = Description("synthetic", "synthetic", ranges=ranges)
+    return _assemble(make_inputs(inputs, seed), inputs, description, "synthetic")
+
+
+def check_labels(dataset: Dataset, classes: int) -> None:
+    """Checks that labels are classes the model has an output for; data without labels pass.
+
+    Raises:
+        DataError: a label is not in ``[0, classes)``; the message has the largest label and the number of outputs.
+    """
+    labels = [s.labels for s in (dataset.train, dataset.search, dataset.reported) if s.labels is not None]
+    if not labels:
+        return
+    low, high = min(int(part.min()) for part in labels), max(int(part.max()) for part in labels)
+    if low < 0 or high >= classes:
+        raise DataError(
+            f"{dataset.name}: labels reach from {low} to {high}, but the model has {classes} outputs; "
+            f"number the classes from 0 to {classes - 1}, or give the data this model is for"
+        )
+
+
+def _describe(source: str) -> Description:
+    """Decides by what the source is how it is read."""
+    path = Path(source)
+    if path.suffix == ".toml":
+        return read_description(path, found_beside_model=False)
+    if path.suffix == ".npz":
+        return Description(source, "npz")
+    if path.is_dir():
+        return Description(source, "idx" if has_idx_files(path) else "images")
+    if is_function(source):
+        return Description(source, "function")
+    problem = "is no kind of data haqc reads" if path.exists() else "there is no such file or folder"
+    raise DataError(
+        f"{source}: {problem}; give an .npz file, a folder of IDX files or of class folders, a description (.toml), "
+        "or package.module:function"
+    )
+
+
+def _read(description: Description, inputs: tuple[InputSpec, ...]) -> Dataset:
+    if description.format == "function":
+        return _assemble(call_function(description.location), inputs, description, description.location)
+    path = Path(description.location)
+    if description.format == "npz":
+        members = read_npz(confine(path, description.root))
+    elif description.format == "idx":
+        members = read_idx(path, description.root)
+    else:
+        description = _as_stored_images(description, inputs)
+        members = read_images(path, inputs[0], description.root)
+    return _assemble(members, inputs, description, path.absolute().name)
+
+
+def _as_stored_images(description: Description, inputs: tuple[InputSpec, ...]) -> Description:
+    if len(inputs) != 1:
+        raise DataError(
+            f"{description.location}: a folder of images feeds one input, but the model has {len(inputs)}; "
+            "give an .npz with one array per input under the input's name"
+        )
+    if description.transform.layout not in (None, "NHWC"):
+        raise DataError(f"{description.location}: 'layout' says nothing about image files; remove the key")
+    return replace(description, transform=replace(description.transform, layout="NHWC"))
+
+
+def _assemble(
+    members: Mapping[str, np.ndarray], inputs: tuple[InputSpec, ...], description: Description, name: str
+) -> Dataset:
+    where = description.location
+    stored, test = arrange(members, inputs, where)
+    if test is not None and stored.arrays[0].shape[1:] != test.arrays[0].shape[1:]:
+        shapes = " and ".join(shape_text(part.arrays[0].shape) for part in (stored, test))
+        raise DataError(f"{where}: x_train and x_test have shapes {shapes}; store samples of one shape")
+    if description.transform.changes_values and not any(spec.dtype.kind == "f" for spec in inputs):
+        raise DataError(f"{where}: scale, mean and std are for inputs of floats, and the model has none; remove them")
+    transforms = _fit(stored, inputs, description.transform, where)
+    if test is not None:
+        _fit(test, inputs, description.transform, where)
+    splits = divide(
+        Split(stored.arrays, stored.labels, transforms),
+        None if test is None else Split(test.arrays, test.labels, transforms),
+        description.ranges,
+        where,
+    )
+    digest = _digest(members, transforms, description.ranges)
+    return Dataset(*splits, name=name, digest=digest, synthetic=description.format == "synthetic")
+
+
+def _fit(part: Part, inputs: tuple[InputSpec, ...], transform: Transform, where: str) -> tuple[Transform, ...]:
+    fitted = []
+    for array, name, spec in zip(part.arrays, part.names, inputs, strict=True):
+        concerned = transform
+        if len(inputs) > 1 and transform.layout is not None and array.ndim != LAYOUT_AXES[transform.layout]:
+            concerned = replace(transform, layout=None)  # beside an image, other inputs have no layout
+        fitted.append(fit(array, name, spec, concerned, where))
+    return tuple(fitted)
+
+
+def _digest(members: Mapping[str, np.ndarray], transforms: tuple[Transform, ...], ranges: Ranges) -> str:
+    """Hashes arrays by name with their types, shapes and bytes, and then what is done to them."""
+    digest = hashlib.sha256()
+    for name, array in sorted(members.items()):
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    done = [asdict(transform) | {"dtype": transform.dtype.str} for transform in transforms]
+    digest.update(json.dumps([done, asdict(ranges)], sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,241 @@
+"""Everything a compile found, and the report made of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from haqc import __version__
+from haqc.budget import Budget, Cost, Limit
+from haqc.costmodel.table import CostTable
+from haqc.data.split import Dataset
+from haqc.graph import Graph
+from haqc.policy import Policy, Space, baseline
+from haqc.result import AllocatorResult, SearchResult
+from haqc.score import Scoring, paired_standard_error, percent, standard_error
+from haqc.target import Target
+
+REPORT_SCHEMA = 1
+_UNITS = {"energy": "J", "latency": "s", "size": "B", "memory": "B"}
+_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnx-ir", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Scores per sample on the reported split, and in percent on the search split.
+
+    Attributes:
+        original, mirror, emitted: float model, quantised mirror, and emitted file in onnxruntime at its defaults.
+        finetuned: the float network fine-tuned by the same recipe; ``None`` when nothing was fine-tuned.
+        search: the same figures on the search split, by name (there the emitted file is not run).
+        search_count: samples of the search split that were used.
+    """
+
+    original: np.ndarray
+    finetuned: np.ndarray | None
+    mirror: np.ndarray
+    emitted: np.ndarray
+    search: Mapping[str, float | None]
+    search_count: int
+
+    @property
+    def reference(self) -> np.ndarray:
+        """The better float network: what a quantised one has to stand beside."""
+        if self.finetuned is not None and self.finetuned.mean() > self.original.mean():
+            return self.finetuned
+        return self.original
+
+    @property
+    def tolerance(self) -> float:
+        """Points by which the emitted file's score may differ from the mirror's."""
+        return max(0.1, 2 * paired_standard_error(self.emitted, self.mirror))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the emitted file scores what the mirror scores."""
+        return abs(percent(self.emitted) - percent(self.mirror)) <= self.tolerance
+
+    def to_json(self, scoring: Scoring, dataset: Dataset) -> dict[str, Any]:
+        """Gives the report's block ``accuracy``."""
+        return {
+            "metric": scoring.metric,
+            "unit": "%",
+            "data": dataset.name,
+            "split": "reported",
+            "count": len(self.emitted),
+            "float": percent(self.original),
+            "float_finetuned": None if self.finetuned is None else percent(self.finetuned),
+            "reference": percent(self.reference),
+            "mirror": percent(self.mirror),
+            "emitted": percent(self.emitted),
+            "standard_error": standard_error(self.emitted),
+            "difference": percent(self.emitted) - percent(self.reference),
+            "paired_standard_error": paired_standard_error(self.emitted, self.reference),
+            "labels": scoring.is_accuracy,
+            "data_free": dataset.synthetic,
+            "search": {"count": self.search_count, **self.search},
+        }
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The parts of a report; :meth:`to_json` puts them together."""
+
+    graph: Graph
+    model_file: str
+    target: Target
+    table: CostTable
+    space: Space
+    budget: Budget
+    policy: Policy
+    search: SearchResult
+    measured: Measured
+    scoring: Scoring
+    dataset: Dataset
+    verification: Mapping[str, Any]
+    sensitivity: Mapping[tuple[str, int], float]
+    fingerprint: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the report; all but ``seconds`` is the same for the same inputs."""
+        return {
+            "schema": REPORT_SCHEMA,
+            "haqc": __version__,
+            "model": {
+                "name": self.graph.name,
+                "file": self.model_file,
+                "opset": self.graph.opset,
+                "layers": len(self.graph.layers),
+                "macs": self.graph.macs,
+                "weights": self.graph.weight_values,
+            },
+            "target": target_json(self.target, self.table),
+            "accuracy": self.measured.to_json(self.scoring, self.dataset),
+            "cost": _cost(self.graph, self.table, self.budget, self.policy),
+            "allocators": [self._allocator(result) for result in self.search.allocators],
+            "interrupted": self.search.interrupted,
+            "verification": self._verification(),
+            "layers": self._layers(),
+            "trials": [trial.to_json() for trial in self.search.trials],
+            "provenance": {"haqc": __version__, **self.fingerprint},
+            "seconds": dict(self.seconds),
+        }
+
+    def _allocator(self, result: AllocatorResult) -> dict[str, Any]:
+        best = result.best
+        return {
+            "name": result.name,
+            "cost": None if best is None else best.cost.to_json(),
+            "accuracy": None if best is None else best.accuracy,
+            "evaluations": result.evaluations,
+            "seconds": result.seconds,
+            "emitted": self.search.best.allocator == result.name,
+        }
+
+    def _verification(self) -> dict[str, Any]:
+        accuracy = {
+            "mirror": percent(self.measured.mirror),
+            "emitted": percent(self.measured.emitted),
+            "tolerance": self.measured.tolerance,
+            "ok": self.measured.agrees,
+        }
+        return {**self.verification, "accuracy": accuracy}
+
+    def _layers(self) -> list[dict[str, Any]]:
+        after, before = self.table.layer_costs(self.policy), self.table.layer_costs(baseline(self.graph))
+        total = self.table.price(self.policy)
+        reasons = {choice.operand.tensor: choice.reason for choice in self.space.choices}
+        return [
+            {
+                "name": now.layer.name,
+                "op": now.layer.op,
+                "kind": now.layer.kind,
+                "weight_bits": now.bits.weight,
+                "activation_bits": now.bits.activation,
+                "macs": now.layer.macs,
+                "cycles": now.cycles,
+                "latency_s": now.latency_s,
+                "energy_j": now.energy_j,
+                "weight_bytes": now.weight_bytes,
+                "latency_share": now.latency_s / total.latency_s,
+                "energy_share": now.energy_j / total.energy_j,
+                "baseline": {"latency_s": was.latency_s, "energy_j": was.energy_j, "weight_bytes": was.weight_bytes},
+                "accuracy_lost": None,
+                "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
+                "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
+            }
+            for now, was in zip(after, before, strict=True)
+        ]
+
+    def _output_error(self, tensor: str) -> float:
+        return self.sensitivity.get((tensor, self.policy.widths.get(tensor, 0)), 0.0)
+
+
+def annotations(
+    graph: Graph, target: Target, table: CostTable, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Gives the JSON that the emitted file carries: policy, target, cost and provenance."""
+    return {
+        "schema": REPORT_SCHEMA,
+        "haqc": __version__,
+        "format": "qcdq",
+        "policy": policy.to_json(),
+        "target": {key: value for key, value in target_json(target, table).items() if key != "sources"},
+        "cost": _cost(graph, table, budget, policy),
+        "provenance": dict(fingerprint),
+    }
+
+
+def _cost(graph: Graph, table: CostTable, budget: Budget, policy: Policy) -> dict[str, Any]:
+    before, after = table.price(baseline(graph)), table.price(policy)
+    return {
+        "budget": [_limit(limit, after) for limit in budget.limits],
+        "baseline": before.to_json(),
+        "policy": after.to_json(),
+        "per_inference": {
+            "baseline": _per_inference(before, table.batch),
+            "policy": _per_inference(after, table.batch),
+        },
+    }
+
+
+def target_json(target: Target, table: CostTable) -> dict[str, Any]:
+    """Gives a report's block ``target``."""
+    return {
+        "name": target.name,
+        "title": target.title,
+        "kind": target.kind,
+        "mode": table.mode,
+        "batch": table.batch,
+        "latency_grade": target.latency_grade,
+        "energy_grade": target.energy_grade,
+        "sources": dict(target.sources),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Gives the versions that a result depends on."""
+    return {"python": platform.python_version(), **{package: metadata.version(package) for package in _PACKAGES}}
+
+
+def _limit(limit: Limit, cost: Cost) -> dict[str, Any]:
+    value = cost.value(limit.metric)
+    return {
+        "metric": limit.metric,
+        "text": limit.text,
+        "limit": limit.value,
+        "value": value,
+        "unit": _UNITS[limit.metric],
+        "share": value / limit.value,
+        "met": limit.allows(cost),
+    }
+
+
+def _per_inference(cost: Cost, batch: int) -> dict[str, float]:
+    return {"energy_j": cost.energy_j / batch, "latency_s": cost.latency_s / batch}

@@ -1,0 +1,183 @@
+"""The mirror at a policy: every operand behind its quantiser, step sizes learnable as logarithms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from haqc.calibration import ActivationGrid, Calibration, WeightGrid
+from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
+from haqc.mirror.module import Mirror
+from haqc.policy import Policy
+from haqc.probe import TIE_MARGIN, Probe
+from haqc.quant import activation_codes, along_axis, bias_codes, fake_activation, fake_bias, fake_weight, weight_codes
+
+
+class ActivationQuantiser(nn.Module):
+    """Quantises one activation tensor; the step is learned unless it is fixed."""
+
+    def __init__(self, grid: ActivationGrid, bits: int, *, learns: bool) -> None:
+        super().__init__()
+        self.bits, self.zero_point = bits, grid.zero_point
+        self.log_scale = nn.Parameter(torch.tensor(grid.scale).log(), requires_grad=learns)
+
+    @property
+    def scale(self) -> Tensor:
+        """The step, a scalar."""
+        return self.log_scale.exp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fake_activation(x, self.scale, self.zero_point, self.bits)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Gives the codes the runtime computes, as floats."""
+        return activation_codes(x, self.scale, self.zero_point, self.bits)
+
+
+class WeightQuantiser(nn.Module):
+    """Quantises one weight tensor with a learned step per output channel."""
+
+    def __init__(self, grid: WeightGrid, bits: int) -> None:
+        super().__init__()
+        self.bits, self.axis = bits, grid.axis
+        self.log_scale = nn.Parameter(torch.from_numpy(np.log(grid.scale)))
+
+    @property
+    def scale(self) -> Tensor:
+        """The steps, shape ``[channels]``."""
+        return self.log_scale.exp()
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return fake_weight(weight, along_axis(self.scale, self.axis, weight.ndim), self.bits)
+
+    def codes(self, weight: Tensor) -> Tensor:
+        """Gives the codes the runtime stores, as floats."""
+        return weight_codes(weight, along_axis(self.scale, self.axis, weight.ndim), self.bits)
+
+
+class BiasQuantiser(nn.Module):
+    """Rounds a bias to the accumulator's grid, scale(activation) x scale(weight)."""
+
+    def __init__(self, activation: ActivationQuantiser, weight: WeightQuantiser) -> None:
+        super().__init__()
+        # Held in a tuple: both are registered as modules elsewhere already.
+        self._sources = (activation, weight)
+
+    def scale(self, bias: Tensor) -> Tensor:
+        """Gives the scale of every element of the bias."""
+        activation, weight = self._sources
+        scale = activation.scale * weight.scale
+        return scale.repeat(bias.numel() // scale.numel()).reshape(bias.shape)
+
+    def forward(self, bias: Tensor) -> Tensor:
+        return fake_bias(bias, self.scale(bias))
+
+
+class QuantisedMirror(nn.Module):
+    """A mirror with the quantisers of one policy. Shares the mirror's parameters; makes its own step sizes."""
+
+    def __init__(self, mirror: Mirror, policy: Policy, calibration: Calibration) -> None:
+        super().__init__()
+        self.mirror, self.policy = mirror, policy
+        self.activations: dict[str, ActivationQuantiser] = {}
+        self.weights: dict[str, WeightQuantiser] = {}
+        for operand in policy.graph.operands:
+            tensor, bits = operand.tensor, policy.widths[operand.tensor]
+            if operand.kind == "weight":
+                self.weights[tensor] = WeightQuantiser(calibration.weights[tensor, bits], bits)
+            else:
+                grid = calibration.activations[tensor, bits]
+                self.activations[tensor] = ActivationQuantiser(grid, bits, learns=bool(operand.layers))
+        self.biases = {
+            layer.bias: BiasQuantiser(self.activations[layer.activation], self.weights[layer.weight])
+            for layer in policy.graph.quantised_layers
+            if layer.bias
+        }
+        self.steps = nn.ModuleList([*self.activations.values(), *self.weights.values()])
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.run(inputs, self.mirror.outputs)
+
+    def run(self, inputs: tuple[Tensor, ...], wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
+        """Runs the graph under the policy and gives the tensors that are wanted, before their quantisers."""
+        self.mirror.quantisers = {**self.activations, **self.weights, **self.biases}
+        try:
+            return self.mirror.run(inputs, wanted)
+        finally:
+            self.mirror.quantisers = {}
+
+    def state(self) -> State:
+        """Gives a copy of everything that training changes."""
+        return State(
+            {name: _array(self.mirror.value(name)) for name in self.mirror.layer_parameters(self.policy.graph)},
+            {tensor: _array(q.log_scale) for tensor, q in {**self.activations, **self.weights}.items()},
+        )
+
+    def load(self, state: State) -> None:
+        """Takes parameters and steps over from a state."""
+        self.mirror.load(state.parameters)
+        with torch.no_grad():
+            for tensor, quantiser in {**self.activations, **self.weights}.items():
+                quantiser.log_scale.copy_(torch.from_numpy(state.log_scales[tensor]))
+
+
+    @torch.no_grad()
+    def probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
+        """Runs the mirror on a few inputs and keeps every code it computed."""
+        wanted = (*self.activations, *self.mirror.outputs)
+        values = self.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
+        value = dict(zip(dict.fromkeys(wanted), values, strict=True))
+        codes, near_tie = {}, {}
+        for tensor, quantiser in self.activations.items():
+            codes[tensor] = _array(quantiser.codes(value[tensor])).astype(np.uint8)
+            steps = value[tensor] / quantiser.scale
+            near_tie[tensor] = _array(((steps - steps.floor()) - 0.5).abs() <= TIE_MARGIN)
+        return Probe(
+            dict(zip(self.mirror.inputs, inputs, strict=True)),
+            codes,
+            near_tie,
+            {name: _array(value[name]) for name in self.mirror.outputs},
+        )
+
+    @torch.no_grad()
+    def codes(self) -> NetworkCodes:
+        """Gives what the network stores, exactly as :meth:`run` uses it."""
+        value = self.mirror.value
+        quantised = {*self.weights, *self.biases}
+        return NetworkCodes(
+            activations={
+                tensor: ActivationCodes(np.float32(q.scale.item()), q.zero_point, q.bits)
+                for tensor, q in self.activations.items()
+            },
+            weights={
+                tensor: WeightCodes(_array(q.codes(value(tensor))).astype(np.int8), _array(q.scale), q.axis, q.bits)
+                for tensor, q in self.weights.items()
+            },
+            biases={
+                name: BiasCodes(
+                    _array(bias_codes(value(name), q.scale(value(name)))).astype(np.int32), _array(q.scale(value(name)))
+                )
+                for name, q in self.biases.items()
+            },
+            floats={
+                name: _array(value(name))
+                for name in self.mirror.layer_parameters(self.policy.graph)
+                if name not in quantised
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What training changes: parameters by initialiser, log step sizes by operand."""
+
+    parameters: Mapping[str, np.ndarray]
+    log_scales: Mapping[str, np.ndarray]
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor.detach().numpy())

@@ -1,0 +1,158 @@
+"""Reads and writes ONNX files; everything in a file is data from strangers and is checked before it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import DecodeError
+
+from haqc.errors import ModelError
+
+OPSETS = (7, 26)
+"""The oldest opset whose operators broadcast as today, and the newest one that onnxruntime has released."""
+
+METADATA_KEY = "haqc"
+"""Key of haqc's JSON in the metadata of an emitted model."""
+
+
+def read(path: Path) -> ir.Model:
+    """Reads an ONNX file; external data is mapped, not read.
+
+    Raises:
+        ModelError: no such file, not an ONNX file, truncated, an opset outside 7..26, malformed tensors, or external
+            data that is missing, too short, or outside the model's folder.
+    """
+    try:
+        proto = onnx.load(path, load_external_data=False)
+    except FileNotFoundError as error:
+        raise ModelError(f"'{path}' does not exist; give the path of an .onnx file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"'{path}' cannot be read ({error}); give the path of an .onnx file") from error
+    except (DecodeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ModelError(f"'{path}' is not an ONNX file, or is truncated; export or copy it again") from error
+    if not proto.ir_version or not proto.graph.node:
+        raise ModelError(f"'{path}' is not an ONNX file, or holds no node; export or copy it again")
+    _check_opset(proto, path)
+    for tensor in _tensors(proto):
+        _check_tensor(tensor, path)
+    try:
+        onnx.checker.check_model(proto)
+    except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"'{path}' is not a valid ONNX model: {reason}; export it again") from error
+    model = ir.from_proto(proto)
+    ir.external_data.set_base_dir(model.graph, path.resolve().parent)
+    return model
+
+
+def write(model: ir.Model, path: Path) -> None:
+    """Writes a model so that equal models give equal bytes; nothing half-written is left under ``path``."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(serialise(model))
+    part.replace(path)
+
+
+def serialise(model: ir.Model) -> bytes:
+    """Gives the bytes of a model; equal models give equal bytes."""
+    return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+
+
+def digest(path: Path) -> str:
+    """Gives the SHA-256 of a model file and of its external data, in hex."""
+    total = hashlib.sha256(path.read_bytes())
+    folder = path.resolve().parent
+    proto = onnx.load(path, load_external_data=False)
+    for location in sorted({_location(tensor) for tensor in _tensors(proto) if _is_external(tensor)}):
+        with (folder / location).open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def annotations(model: ir.Model) -> dict[str, object] | None:
+    """Gives haqc's JSON out of a model's metadata, or ``None`` when it has none."""
+    text = model.metadata_props.get(METADATA_KEY)
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the model's '{METADATA_KEY}' metadata is not JSON; it was edited after haqc wrote it") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"the model's '{METADATA_KEY}' metadata is no JSON object; it was edited after haqc wrote it")
+    return content
+
+
+def _check_opset(proto: onnx.ModelProto, path: Path) -> None:
+    opset = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), None)
+    lowest, highest = OPSETS
+    if opset is None:
+        raise ModelError(f"'{path}' names no ONNX opset; export it with an opset of {lowest} to {highest}")
+    if not lowest <= opset <= highest:
+        raise ModelError(f"'{path}' has opset {opset}; haqc takes {lowest} to {highest}: export it with one of these")
+
+
+def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Gives every tensor of a model: initialisers and attributes, also of subgraphs and functions."""
+    pending: list[onnx.GraphProto] = [proto.graph]
+    nodes = [node for function in proto.functions for node in function.node]
+    while pending or nodes:
+        if pending:
+            graph = pending.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes.extend(graph.node)
+        while nodes:
+            for attribute in nodes.pop().attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+                if attribute.HasField("g"):
+                    pending.append(attribute.g)
+                pending.extend(attribute.graphs)
+
+
+def _is_external(tensor: onnx.TensorProto) -> bool:
+    return tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+
+
+def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
+    """Checks that a tensor's stored bytes are those its shape promises, and where they lie."""
+    where = f"tensor '{tensor.name}' of '{path}'"
+    if any(extent < 0 for extent in tensor.dims):
+        raise ModelError(f"{where} has a negative dimension; export the model again")
+    try:
+        promised = ir.from_proto(tensor).nbytes
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelError(f"{where} has data type {tensor.data_type}, which is unknown; export the model again") from error
+    if _is_external(tensor):
+        _check_external(tensor, promised, path)
+    elif tensor.HasField("raw_data") and len(tensor.raw_data) != promised:
+        raise ModelError(f"{where} holds {len(tensor.raw_data)} bytes where its shape needs {promised}; export it again")
+
+
+def _check_external(tensor: onnx.TensorProto, promised: int, path: Path) -> None:
+    folder, location = path.resolve().parent, _location(tensor)
+    where = f"the external data of tensor '{tensor.name}'"
+    file = Path(os.path.realpath(folder / location))
+    if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
+        raise ModelError(f"{where} points outside the folder of '{path.name}' (to '{location}'); keep them in one folder")
+    if not file.is_file():
+        raise ModelError(f"{where} is missing: '{location}' is not beside '{path.name}'; copy it there")
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", promised))
+    except ValueError as error:
+        raise ModelError(f"{where} has an offset or length that is no number; export the model again") from error
+    if offset < 0 or length != promised or offset + length > file.stat().st_size:
+        raise ModelError(f"{where} needs {promised} bytes at {offset} of '{location}', which are not there; export it again")

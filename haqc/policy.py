@@ -1,0 +1,264 @@
+"""Bitwidths per layer, valid by construction.
+
+A :class:`Space` says which widths every operand of a graph may take on a target; a :class:`Policy` is one point of a
+space and can be made only through it, so pins, shared tensors and the target's widths hold for whatever made it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from haqc.errors import PolicyError, nearest
+from haqc.graph import FULL_BITS, Graph, Layer, Operand
+
+POLICY_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Bits:
+    """The widths of one layer: of its weights and of the data it reads."""
+
+    weight: int
+    activation: int
+
+    def __str__(self) -> str:
+        return f"{self.weight}/{self.activation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The widths one operand may take, ascending; a single one when it is pinned."""
+
+    operand: Operand
+    widths: tuple[int, ...]
+    reason: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is anything to decide."""
+        return len(self.widths) > 1
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A width for every operand of a graph. Make one through :meth:`Space.policy`.
+
+    Attributes:
+        graph: the graph it is for.
+        widths: width by operand tensor, complete.
+    """
+
+    graph: Graph
+    widths: Mapping[str, int]
+
+    def bits(self, layer: Layer) -> Bits:
+        """Gives the widths of one layer; 8/8 for a layer kept in float, which is how it is priced."""
+        return Bits(self.widths.get(layer.weight, FULL_BITS), self.widths.get(layer.activation, FULL_BITS))
+
+    @cached_property
+    def layer_bits(self) -> tuple[Bits, ...]:
+        """The widths of all layers, in graph order."""
+        return tuple(self.bits(layer) for layer in self.graph.layers)
+
+    @cached_property
+    def key(self) -> str:
+        """A short digest that is equal exactly for equal widths."""
+        text = ",".join(f"{tensor}={bits}" for tensor, bits in sorted(self.widths.items()))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the policy as written to ``policy.json``: layers in graph order, then the other quantised tensors."""
+        layers = [
+            {"name": layer.name, "op": layer.op, "weight_bits": bits.weight, "activation_bits": bits.activation}
+            | ({"float": layer.float_reason} if layer.float_reason else {})
+            for layer, bits in zip(self.graph.layers, self.layer_bits, strict=True)
+        ]
+        others = {o.tensor: self.widths[o.tensor] for o in self.graph.operands if not o.layers}
+        return {"schema": POLICY_SCHEMA, "model": self.graph.name, "layers": layers, "tensors": others}
+
+
+@dataclass(frozen=True)
+class Space:
+    """Every policy that a graph may have on a target, pins included.
+
+    Attributes:
+        graph: the graph.
+        choices: one per operand, in the graph's order of operands.
+    """
+
+    graph: Graph
+    choices: tuple[Choice, ...]
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        weight_widths: tuple[int, ...],
+        activation_widths: tuple[int, ...],
+        *,
+        min_bits: int = 2,
+        pins: Mapping[str, Bits] | None = None,
+        default_pins: bool = True,
+    ) -> Space:
+        """Makes the space from what the target offers and what the user pins.
+
+        Args:
+            weight_widths, activation_widths: what the target offers.
+            min_bits: the narrowest width searched.
+            pins: widths by layer name or name pattern (``fnmatch``).
+            default_pins: pin at 8/8 every layer that reads a graph input, and the last compute layer before each output.
+
+        Raises:
+            PolicyError: a pin names no layer, or a width the target lacks.
+        """
+        offered = {
+            "weight": tuple(sorted(b for b in weight_widths if b <= FULL_BITS)),
+            "activation": tuple(sorted(b for b in activation_widths if b <= FULL_BITS)),
+        }
+        fixed: dict[str, tuple[int, str]] = {}
+        for layer in graph.quantised_layers:
+            reason = _default_pin(graph, layer) if default_pins else ""
+            if reason:
+                fixed[layer.weight] = fixed[layer.activation] = (FULL_BITS, reason)
+        for pattern, bits in (pins or {}).items():
+            matched = [layer for layer in graph.quantised_layers if fnmatch.fnmatchcase(layer.name, pattern)]
+            if not matched:
+                hint = nearest(pattern, graph.layer)
+                raise PolicyError(f"pin '{pattern}' matches no layer{hint}; 'haqc cost' lists the layers' names")
+            for layer in matched:
+                for tensor, kind, width in (
+                    (layer.weight, "weight", bits.weight),
+                    (layer.activation, "activation", bits.activation),
+                ):
+                    if width not in offered[kind]:
+                        raise PolicyError(f"pin '{pattern}' asks for {width}-bit {kind}s; offered are {offered[kind]}")
+                    fixed[tensor] = (width, f"pinned by '{pattern}'")
+        choices = []
+        for operand in graph.operands:
+            if operand.tensor in fixed:
+                width, reason = fixed[operand.tensor]
+                choices.append(Choice(operand, (width,), reason))
+            elif operand.fixed_bits is not None:
+                choices.append(Choice(operand, (operand.fixed_bits,), operand.reason))
+            else:
+                widths = tuple(bits for bits in offered[operand.kind] if bits >= min_bits)
+                if not widths:
+                    raise PolicyError(f"the target offers no {operand.kind} width of at least {min_bits} bits")
+                choices.append(Choice(operand, widths))
+        return cls(graph, tuple(choices))
+
+    @cached_property
+    def free(self) -> tuple[Choice, ...]:
+        """The choices that are really open."""
+        return tuple(choice for choice in self.choices if choice.is_free)
+
+    def policy(self, widths: Mapping[str, int]) -> Policy:
+        """Makes the policy that has the given widths; pinned operands keep theirs, whatever is asked.
+
+        Raises:
+            PolicyError: a free operand is missing, or has a width outside its choice.
+        """
+        complete = {}
+        for choice in self.choices:
+            tensor = choice.operand.tensor
+            if not choice.is_free:
+                complete[tensor] = choice.widths[0]
+            elif tensor not in widths:
+                raise PolicyError(f"the policy gives no width for '{tensor}'")
+            elif widths[tensor] not in choice.widths:
+                raise PolicyError(f"'{tensor}' cannot have {widths[tensor]} bits; allowed are {choice.widths}")
+            else:
+                complete[tensor] = int(widths[tensor])
+        return Policy(self.graph, complete)
+
+    def uniform(self, weight: int, activation: int) -> Policy:
+        """Makes the policy with the same two widths everywhere, each rounded up to the next that is allowed."""
+        asked = {"weight": weight, "activation": activation}
+        return self.policy({c.operand.tensor: _at_least(c.widths, asked[c.operand.kind]) for c in self.free})
+
+    @property
+    def narrowest(self) -> Policy:
+        """The policy with every free operand at its narrowest width."""
+        return self.policy({choice.operand.tensor: choice.widths[0] for choice in self.free})
+
+    @property
+    def widest(self) -> Policy:
+        """The policy with every free operand at its widest width."""
+        return self.policy({choice.operand.tensor: choice.widths[-1] for choice in self.free})
+
+
+def plain(graph: Graph, weight: int, activation: int) -> Policy:
+    """Makes the policy of ``--bits W/A``: these widths everywhere, without pins; only graph inputs stay at 8 bits."""
+    return Policy(graph, {o.tensor: _plain_width(graph, o, weight, activation) for o in graph.operands})
+
+
+def baseline(graph: Graph) -> Policy:
+    """Makes the 8/8 policy that every budget fraction refers to."""
+    return plain(graph, FULL_BITS, FULL_BITS)
+
+
+def load(graph: Graph, text: str, source: str) -> Policy:
+    """Reads a ``policy.json`` for ``graph``.
+
+    Args:
+        text: the JSON text.
+        source: where it came from, for messages.
+
+    Raises:
+        PolicyError: not JSON, a newer schema, or a policy of another model; the message says where it does not fit.
+    """
+    try:
+        content = json.loads(text)
+        schema = content["schema"]
+        layers = {entry["name"]: Bits(int(entry["weight_bits"]), int(entry["activation_bits"]))
+                  for entry in content["layers"]}
+        others = {str(tensor): int(bits) for tensor, bits in content["tensors"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PolicyError(f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is") from error
+    if schema != POLICY_SCHEMA:
+        raise PolicyError(f"'{source}' has policy schema {schema!r}; this haqc reads schema {POLICY_SCHEMA}")
+    unknown = [name for name in layers if name not in graph.layer]
+    if unknown:
+        hint = nearest(unknown[0], graph.layer)
+        raise PolicyError(f"'{source}' names layer '{unknown[0]}', which the model lacks{hint}")
+    widths: dict[str, int] = {}
+    for layer in graph.quantised_layers:
+        if layer.name not in layers:
+            raise PolicyError(f"'{source}' gives no widths for layer '{layer.name}'")
+        bits = layers[layer.name]
+        for tensor, width in ((layer.weight, bits.weight), (layer.activation, bits.activation)):
+            if not 1 <= width <= FULL_BITS:
+                raise PolicyError(f"'{source}' gives layer '{layer.name}' {width} bits; allowed are 1 to {FULL_BITS}")
+            if widths.setdefault(tensor, width) != width:
+                raise PolicyError(
+                    f"'{source}' gives tensor '{tensor}' both {widths[tensor]} and {width} bits; "
+                    "layers that read one tensor share its width"
+                )
+    for operand in graph.operands:
+        widths.setdefault(operand.tensor, others.get(operand.tensor, operand.fixed_bits or FULL_BITS))
+    return Policy(graph, {o.tensor: widths[o.tensor] for o in graph.operands})
+
+
+def _default_pin(graph: Graph, layer: Layer) -> str:
+    """Gives the reason why a layer is pinned at 8/8 by default, or an empty string."""
+    if layer.activation in graph.inputs:
+        return "reads the network's input"
+    return "last layer before an output" if layer.name in graph.last_layers else ""
+
+
+def _plain_width(graph: Graph, operand: Operand, weight: int, activation: int) -> int:
+    if operand.kind == "weight":
+        return weight
+    if operand.tensor in graph.inputs:
+        return FULL_BITS
+    return activation if operand.layers else operand.fixed_bits or FULL_BITS
+
+
+def _at_least(widths: tuple[int, ...], asked: int) -> int:
+    return next((width for width in widths if width >= asked), widths[-1])

@@ -1,0 +1,70 @@
+"""onnxruntime as haqc uses it: one thread, a model in memory, optimisation off or at the runtime's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from haqc.data.split import Split
+from haqc.errors import ModelError
+
+
+class Runtime:
+    """One loaded model.
+
+    Attributes:
+        inputs: names of its inputs, in order.
+        outputs: names of its outputs, in order.
+    """
+
+    def __init__(self, model: bytes | Path, *, optimised: bool = True) -> None:
+        """Loads a serialised model, or a file (whose external data lie beside it).
+
+        Raises:
+            ModelError: onnxruntime refuses the model.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what fails raises; the rest is the runtime's own diary
+        if not optimised:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            source = str(model) if isinstance(model, Path) else model
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no base of their own
+            raise ModelError(f"onnxruntime {onnxruntime.__version__} refuses the model ({_first_line(error)})") from error
+        self.inputs = tuple(entry.name for entry in self._session.get_inputs())
+        self.outputs = tuple(entry.name for entry in self._session.get_outputs())
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the model once and gives every output by name.
+
+        Raises:
+            ModelError: the runtime fails on these inputs.
+        """
+        try:
+            results = self._session.run(None, dict(inputs))
+        except Exception as error:
+            raise ModelError(f"onnxruntime {onnxruntime.__version__} fails on the data ({_first_line(error)})") from error
+        return dict(zip(self.outputs, results, strict=True))
+
+    def first_output(self, split: Split, size: int = 250) -> np.ndarray:
+        """Gives the first output over a whole split, shape ``[N, ...]``.
+
+        A model with a static batch gets exactly that many samples a run; the last run is filled up and cut.
+        """
+        extent = self._session.get_inputs()[0].shape[:1]
+        step = extent[0] if extent and isinstance(extent[0], int) else size
+        parts = []
+        for start in range(0, len(split), step):
+            index = np.arange(start, start + step) if step != size else np.arange(start, min(start + step, len(split)))
+            batch = split.inputs(np.minimum(index, len(split) - 1))
+            parts.append(self.run(dict(zip(self.inputs, batch, strict=True)))[self.outputs[0]])
+        return np.concatenate(parts)[: len(split)]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

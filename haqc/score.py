@@ -1,0 +1,94 @@
+"""How a model's outputs are scored: per sample, in [0, 1], so that two models can be compared on the same samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from haqc.errors import DataError
+
+Metric = Literal["top-1", "agreement", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What a score means.
+
+    Attributes:
+        metric: ``top-1`` against labels, ``agreement`` of the arg max with the float model's, or the ``cosine`` of
+            the whole output to the float model's.
+        classes: width of the output that classifies; 0 for ``cosine``.
+    """
+
+    metric: Metric
+    classes: int = 0
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether the score is an accuracy; agreement with the float model never is."""
+        return self.metric == "top-1"
+
+    @property
+    def chance(self) -> float:
+        """The score of guessing, in percent; 0 where there is none."""
+        return 100.0 / self.classes if self.is_accuracy else 0.0
+
+    @property
+    def floor(self) -> float:
+        """The score under which data and model do not fit: twice chance, or for few classes a quarter above it."""
+        return min(2 * self.chance, self.chance + (100 - self.chance) / 4) if self.is_accuracy else 0.0
+
+    def scores(self, output: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Gives one score per sample.
+
+        Args:
+            output: first output of the model, shape ``[N, ...]``.
+            reference: labels ``[N]`` for ``top-1``; the float model's own output otherwise.
+        """
+        if self.metric == "top-1":
+            return (output.argmax(axis=-1) == reference).astype(np.float64)
+        if self.metric == "agreement":
+            return (output.argmax(axis=-1) == reference.argmax(axis=-1)).astype(np.float64)
+        a, b = output.reshape(len(output), -1).astype(np.float64), reference.reshape(len(reference), -1)
+        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        products = (a * b).sum(axis=1)
+        return np.asarray(np.where(norms > 0, products / np.where(norms > 0, norms, 1), norms == 0))
+
+
+def scoring_for(output_shape: tuple[int, ...], labelled: bool) -> Scoring:
+    """Picks the scoring for a model's first output.
+
+    Args:
+        output_shape: shape of the output for one batch, the batch first.
+        labelled: whether there are labels.
+
+    Raises:
+        DataError: there are labels, but the output is not one row of classes a sample.
+    """
+    classifies = len(output_shape) == 2 and output_shape[1] > 1
+    if labelled and not classifies:
+        raise DataError(
+            f"labels do not fit the model's output of shape {list(output_shape)}; class labels need an output "
+            "[batch, classes]: leave the labels out to compile label-free"
+        )
+    if classifies:
+        return Scoring("top-1" if labelled else "agreement", output_shape[1])
+    return Scoring("cosine")
+
+
+def percent(scores: np.ndarray) -> float:
+    """Gives the mean score in percent."""
+    return float(scores.mean() * 100)
+
+
+def standard_error(scores: np.ndarray) -> float:
+    """Gives the standard error of the mean score, in percentage points."""
+    return float(scores.std(ddof=1) / math.sqrt(len(scores)) * 100) if len(scores) > 1 else 0.0
+
+
+def paired_standard_error(first: np.ndarray, second: np.ndarray) -> float:
+    """Gives the standard error of the difference of two models on the same samples, in percentage points."""
+    return standard_error(first - second)

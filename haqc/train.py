@@ -1,0 +1,163 @@
+"""Fine-tunes a mirror, float or quantised, and runs it over data.
+
+The recipe follows LSQ (Esser et al., ICLR 2020) with distillation from the float network (Hinton et al., 2015). The
+learning rate of every tensor is relative to its own root mean square: a network that reads raw pixels has kernels a
+hundred times smaller than one that reads normalised ones, and one absolute rate wrecks the former.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from haqc.data.split import Split
+from haqc.errors import DataError
+from haqc.graph import Graph
+from haqc.mirror.module import Mirror
+from haqc.mirror.quantised import QuantisedMirror
+from haqc.score import Scoring
+
+_SMALLEST_RMS = 1e-4
+"""Root mean square assumed for tensors that are (nearly) zero, such as fresh biases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to fine-tune.
+
+    Attributes:
+        samples: training samples seen in all, counted with repetition; 0 trains nothing.
+        batch: samples per step.
+        relative_rate: Adam's learning rate for weights and biases, as a share of each tensor's root mean square.
+        step_rate: Adam's learning rate for the logarithms of the quantisation steps.
+        warmup_steps: steps over which the rates rise; at most a tenth of all.
+        clip_norm: bound on the norm of the whole gradient.
+        temperature: softening of both distributions in the distillation loss.
+        label_share: share of the labels' loss; the rest is distillation. Without labels all is distillation.
+    """
+
+    samples: int
+    batch: int = 64
+    relative_rate: float = 0.01
+    step_rate: float = 0.002
+    warmup_steps: int = 50
+    clip_norm: float = 5.0
+    temperature: float = 2.0
+    label_share: float = 0.5
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps."""
+        return math.ceil(self.samples / self.batch)
+
+
+def fine_tune(
+    network: Mirror | QuantisedMirror,
+    graph: Graph,
+    logits: str,
+    split: Split,
+    teacher: np.ndarray,
+    scoring: Scoring,
+    recipe: Recipe,
+    seed: int,
+    advance: Callable[[int], None] = lambda samples: None,
+) -> None:
+    """Trains the layers' weights and biases, and the quantisation steps if there are any, in place.
+
+    Args:
+        network: the mirror to train.
+        graph: its graph.
+        logits: tensor the losses are computed on (the input of a final Softmax).
+        split: the training split.
+        teacher: logits of the original float network on that split, shape ``[N, ...]``.
+        scoring: says whether the labels are used and whether the logits classify.
+        recipe: how long and how fast.
+        seed: of the order of the samples.
+        advance: called with the number of samples after each step.
+
+    Raises:
+        DataError: the loss became NaN or infinite.
+    """
+    if recipe.samples <= 0:
+        return
+    mirror = network.mirror if isinstance(network, QuantisedMirror) else network
+    weights = [mirror.value(name) for name in mirror.layer_parameters(graph)]
+    groups = [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in weights]
+    if isinstance(network, QuantisedMirror):
+        steps = [p for p in network.steps.parameters() if p.requires_grad]
+        groups.append({"params": steps, "lr": recipe.step_rate})
+        weights = weights + steps
+    optimiser = torch.optim.Adam(groups)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, recipe))
+    for index in _order(len(split), recipe, seed):
+        inputs = tuple(torch.from_numpy(array) for array in split.inputs(index))
+        labels = None if split.labels is None or not scoring.is_accuracy else torch.from_numpy(split.labels[index])
+        (student,) = network.run(inputs, (logits,))
+        loss = _loss(student, torch.from_numpy(teacher[index]), labels, scoring, recipe)
+        if not torch.isfinite(loss):
+            raise DataError("the loss became infinite or NaN while fine-tuning; check the data's scaling")
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(weights, recipe.clip_norm)
+        optimiser.step()
+        schedule.step()
+        advance(len(index))
+
+
+def outputs(network: Mirror | QuantisedMirror, tensor: str, split: Split, batch: int = 250) -> np.ndarray:
+    """Gives one tensor over a whole split, shape ``[N, ...]``."""
+    with torch.no_grad():
+        parts = [
+            network.run(tuple(torch.from_numpy(array) for array in split.inputs(index)), (tensor,))[0].numpy()
+            for index in _slices(len(split), batch)
+        ]
+    return np.concatenate(parts)
+
+
+def _loss(student: Tensor, teacher: Tensor, labels: Tensor | None, scoring: Scoring, recipe: Recipe) -> Tensor:
+    if scoring.classes == 0:
+        return functional.mse_loss(student, teacher) / (teacher.square().mean() + 1e-12)
+    soft = functional.kl_div(
+        functional.log_softmax(student / recipe.temperature, dim=-1),
+        functional.log_softmax(teacher / recipe.temperature, dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    ) * (recipe.temperature**2)
+    if labels is None:
+        return soft
+    hard = functional.cross_entropy(student, labels)
+    return recipe.label_share * hard + (1 - recipe.label_share) * soft
+
+
+def _rate(step: int, recipe: Recipe) -> float:
+    warmup = max(1, min(recipe.warmup_steps, recipe.steps // 10))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, recipe.steps - warmup)))
+
+
+def _order(count: int, recipe: Recipe, seed: int) -> Iterator[np.ndarray]:
+    """Gives the indices of each batch: a fresh permutation every epoch, batches running on across epochs."""
+    generator = np.random.default_rng(seed)
+    pool = np.empty(0, np.int64)
+    left = recipe.samples
+    while left > 0:
+        size = min(recipe.batch, left, count)
+        while len(pool) < size:
+            pool = np.concatenate([pool, generator.permutation(count)])
+        yield pool[:size]
+        pool, left = pool[size:], left - size
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _rms(parameter: Tensor) -> float:
+    return max(float(parameter.detach().square().mean().sqrt()), _SMALLEST_RMS)

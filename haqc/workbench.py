@@ -1,0 +1,144 @@
+"""What one evaluation needs, and the evaluations themselves: score a policy, tune a policy, tune the float network.
+
+A bench travels to worker processes, so it holds plain values; the mirror is built where it is used. Every job is a
+function of the bench and its arguments alone, whatever ran before it and wherever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import torch
+
+from haqc.calibration import Calibration
+from haqc.data.split import Split
+from haqc.graph import Graph
+from haqc.mirror import Mirror, from_onnx
+from haqc.mirror.quantised import ActivationQuantiser, QuantisedMirror, State, WeightQuantiser
+from haqc.policy import Policy
+from haqc.score import Scoring, percent
+from haqc.train import Recipe, fine_tune, outputs
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything an evaluation reads.
+
+    Attributes:
+        model: the cleaned model, serialised.
+        graph: its layer IR.
+        calibration: grids of all operands.
+        logits: tensor that is trained and scored (the input of a final Softmax).
+        scoring: what a score means.
+        train: the training split, and the float network's logits on it.
+        teacher: those logits, shape ``[N, ...]``; empty when nothing is trained.
+        search: the part of the search split that scores, and what it is scored against.
+        reference: labels, or the float network's logits, on it.
+        probe: a few training samples for sensitivities.
+        short, long: recipes for the search and for the winner.
+        seed: of everything random in a job.
+    """
+
+    model: bytes
+    graph: Graph
+    calibration: Calibration
+    logits: str
+    scoring: Scoring
+    train: Split
+    teacher: np.ndarray
+    search: Split
+    reference: np.ndarray
+    probe: Split
+    short: Recipe
+    long: Recipe
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A network after the long fine-tune, and its score on the search split in percent."""
+
+    state: State
+    accuracy: float
+
+
+class Worker:
+    """Runs jobs on a bench. The mirror is built once; every job starts from the original parameters."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        """The mirror; jobs change its parameters and set them back."""
+        return from_onnx(ir.from_proto(onnx.load_from_string(self.bench.model)))
+
+    @cached_property
+    def _original(self) -> dict[str, np.ndarray]:
+        names = self.mirror.layer_parameters(self.bench.graph)
+        return {name: self.mirror.value(name).detach().numpy().copy() for name in names}
+
+    def score(self, widths: Mapping[str, int], advance: Advance) -> float:
+        """Gives the accuracy of a policy after the short fine-tune, in percent of the search split."""
+        return self._tune(self._quantised(widths), self.bench.short, advance)
+
+    def tune(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
+        """Gives a policy's network after the long fine-tune."""
+        network = self._quantised(widths)
+        accuracy = self._tune(network, self.bench.long, advance)
+        return Tuned(network.state(), accuracy)
+
+    def tune_float(self, advance: Advance) -> Tuned:
+        """Gives the float network after the same long fine-tune."""
+        self._reset()
+        accuracy = self._tune(self.mirror, self.bench.long, advance)
+        names = self.mirror.layer_parameters(self.bench.graph)
+        return Tuned(State({n: self.mirror.value(n).detach().numpy().copy() for n in names}, {}), accuracy)
+
+    def output_error(self, tensor: str, widths: tuple[int, ...], advance: Advance) -> tuple[float, ...]:
+        """Gives, for each width, the relative squared error of the logits with that operand alone quantised."""
+        self._reset()
+        exact = self._probe_logits
+        scale = float(np.square(exact - exact.mean(axis=0)).sum()) or 1.0
+        errors = []
+        for bits in widths:
+            self.mirror.quantisers = {tensor: self._quantiser(tensor, bits)}
+            found = outputs(self.mirror, self.bench.logits, self.bench.probe)
+            errors.append(float(np.square(found - exact).sum()) / scale)
+        self.mirror.quantisers = {}
+        advance(len(widths))
+        return tuple(errors)
+
+    @cached_property
+    def _probe_logits(self) -> np.ndarray:
+        return outputs(self.mirror, self.bench.logits, self.bench.probe)
+
+    def _quantiser(self, tensor: str, bits: int) -> ActivationQuantiser | WeightQuantiser:
+        calibration = self.bench.calibration
+        if (tensor, bits) in calibration.weights:
+            return WeightQuantiser(calibration.weights[tensor, bits], bits)
+        return ActivationQuantiser(calibration.activations[tensor, bits], bits, learns=False)
+
+    def _quantised(self, widths: Mapping[str, int]) -> QuantisedMirror:
+        self._reset()
+        return QuantisedMirror(self.mirror, Policy(self.bench.graph, widths), self.bench.calibration)
+
+    def _reset(self) -> None:
+        self.mirror.load(self._original)
+        self.mirror.quantisers = {}
+
+    def _tune(self, network: Mirror | QuantisedMirror, recipe: Recipe, advance: Advance) -> float:
+        bench = self.bench
+        torch.manual_seed(bench.seed)
+        fine_tune(
+            network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, recipe, bench.seed, advance
+        )
+        found = outputs(network, bench.logits, bench.search)
+        return percent(bench.scoring.scores(found, bench.reference))

@@ -1,0 +1,160 @@
+"""Worker processes: one thread each, jobs in, results out in the order of the jobs, whatever their number."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from haqc.errors import HaqcError
+from haqc.workbench import Bench, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One call of a method of :class:`haqc.workbench.Worker`."""
+
+    method: str
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What a worker sends: samples done so far, a result, or a failure."""
+
+    kind: str
+    content: Any
+
+
+class WorkerPool:
+    """Runs jobs on a bench in ``count`` processes. A context manager; leaving it ends the processes."""
+
+    def __init__(self, bench: Bench, count: int) -> None:
+        self._bench, self._count = bench, count
+        self._connections: list[multiprocessing.connection.Connection] = []
+        self._processes: list[multiprocessing.process.BaseProcess] = []
+
+    def __enter__(self) -> WorkerPool:
+        context = multiprocessing.get_context("spawn")
+        for _ in range(self._count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, self._bench), daemon=True)
+            with _single_thread():
+                process.start()
+            theirs.close()
+            self._connections.append(ours)
+            self._processes.append(process)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.join()
+        self._processes.clear()
+        self._connections.clear()
+
+    def restart(self) -> None:
+        """Ends the processes, whatever they are doing, and starts fresh ones: after Ctrl-C their answers are stale."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+
+    def run(self, jobs: Sequence[Job], advance: Callable[[int], None] = lambda samples: None) -> list[Any]:
+        """Runs jobs and gives their results in the order of the jobs.
+
+        Args:
+            jobs: what to run.
+            advance: called with the number of samples whenever a worker reports some.
+
+        Raises:
+            HaqcError: what a job raised.
+            RuntimeError: a worker died, or a job failed through a bug of ours.
+        """
+        results: list[Any] = [None] * len(jobs)
+        waiting = list(enumerate(jobs))[::-1]
+        running: dict[multiprocessing.connection.Connection, int] = {}
+        for connection in self._connections:
+            _hand_out(connection, waiting, running)
+        while running:
+            for ready in multiprocessing.connection.wait(list(running)):
+                assert isinstance(ready, multiprocessing.connection.Connection)
+                message = _receive(ready)
+                if message.kind == "progress":
+                    advance(message.content)
+                    continue
+                if message.kind == "failure":
+                    raise message.content
+                results[running.pop(ready)] = message.content
+                _hand_out(ready, waiting, running)
+        return results
+
+
+def usable_cpus() -> int:
+    """Gives the number of processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _hand_out(
+    connection: multiprocessing.connection.Connection,
+    waiting: list[tuple[int, Job]],
+    running: dict[multiprocessing.connection.Connection, int],
+) -> None:
+    if waiting:
+        index, job = waiting.pop()
+        connection.send(job)
+        running[connection] = index
+
+
+def _receive(connection: multiprocessing.connection.Connection) -> _Message:
+    try:
+        message = connection.recv()
+    except EOFError as error:
+        raise RuntimeError("a worker process died; there may be too little memory: try fewer --jobs") from error
+    assert isinstance(message, _Message)
+    return message
+
+
+def _serve(connection: multiprocessing.connection.Connection, bench: Bench) -> None:
+    """Runs in the worker process until it is told to end."""
+    import torch  # noqa: PLC0415 (only workers need it at once)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    torch.set_num_threads(1)
+    worker = Worker(bench)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            job = connection.recv()
+            connection.send(_answer(worker, job, lambda samples: connection.send(_Message("progress", samples))))
+
+
+def _answer(worker: Worker, job: Job, advance: Callable[[int], None]) -> _Message:
+    try:
+        return _Message("result", getattr(worker, job.method)(*job.arguments, advance))
+    except HaqcError as error:
+        return _Message("failure", error)
+    except Exception as error:  # carried over to the parent, which raises it
+        return _Message("failure", RuntimeError(f"{job.method} failed: {type(error).__name__}: {error}"))
+
+
+@contextlib.contextmanager
+def _single_thread() -> Any:
+    """Starts children with one thread in every numerical library; a second one beside a busy core is far slower."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,141 @@
+"""Chooses the quantisation grids of all operands at all widths, streaming over the calibration samples.
+
+Memory does not grow with the samples: a first pass keeps each tensor's extremes, a second a histogram of fixed size.
+At each width the range is the one with the least mean squared error over the histogram (activations) or over the
+weights themselves (per output channel).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import torch
+
+from haqc.calibration import ActivationGrid, Calibration, WeightGrid
+from haqc.errors import DataError, ModelError
+from haqc.mirror import Mirror
+from haqc.policy import Choice, Space
+from haqc.quant import activation_range, weight_range
+
+BINS = 2048
+"""Bins of an activation histogram."""
+
+_SHARES = np.geomspace(0.04, 1.0, 64)
+"""Candidate ranges, as shares of the full range."""
+
+_SMALLEST_SHARE = 1e-5
+"""No channel's scale is below this share of the tensor's largest: dead channels would overflow the int32 bias."""
+
+
+def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, ...]]) -> Calibration:
+    """Computes the grids of every operand of a space.
+
+    Args:
+        mirror: the float mirror.
+        space: says which operands there are and which widths each may take.
+        batches: calibration inputs; iterated twice, so a list or a re-iterable.
+
+    Raises:
+        DataError: the calibration data drives an activation to infinity or NaN.
+        ModelError: a weight tensor holds infinities or NaN.
+    """
+    activations = [choice for choice in space.choices if choice.operand.kind == "activation"]
+    weights = [choice for choice in space.choices if choice.operand.kind == "weight"]
+    tensors = tuple(choice.operand.tensor for choice in activations)
+    axes = {layer.weight: layer.weight_axis for layer in space.graph.layers}
+    low, high, samples = _extremes(_observe(mirror, tensors, batches), tensors)
+    histograms = _histograms(_observe(mirror, tensors, batches), low, high)
+    return Calibration(
+        activations={
+            (tensor, bits): _activation_grid(histograms[tensor], low[tensor], high[tensor], bits)
+            for tensor, choice in zip(tensors, activations, strict=True)
+            for bits in _widths(choice)
+        },
+        weights={
+            (choice.operand.tensor, bits): _weight_grid(mirror, choice.operand.tensor, axes[choice.operand.tensor], bits)
+            for choice in weights
+            for bits in _widths(choice)
+        },
+        samples=samples,
+    )
+
+
+def _widths(choice: Choice) -> tuple[int, ...]:
+    """Gives the widths to prepare; the full one always, for the baseline."""
+    return tuple(sorted({*choice.widths, 8}))
+
+
+def _observe(
+    mirror: Mirror, tensors: tuple[str, ...], batches: Iterable[tuple[np.ndarray, ...]]
+) -> Iterator[dict[str, np.ndarray]]:
+    with torch.no_grad():
+        for batch in batches:
+            values = mirror.run(tuple(torch.from_numpy(array) for array in batch), tensors)
+            yield dict(zip(tensors, (value.numpy() for value in values), strict=True))
+
+
+def _extremes(
+    observed: Iterable[dict[str, np.ndarray]], tensors: tuple[str, ...]
+) -> tuple[dict[str, float], dict[str, float], int]:
+    low, high, samples = dict.fromkeys(tensors, 0.0), dict.fromkeys(tensors, 0.0), 0
+    for values in observed:
+        samples += len(next(iter(values.values())))
+        for tensor, value in values.items():
+            low[tensor] = min(low[tensor], float(value.min()))
+            high[tensor] = max(high[tensor], float(value.max()))
+            if not np.isfinite(value).all():
+                raise DataError(f"tensor '{tensor}' becomes infinite or NaN on the calibration data; check its scaling")
+    return low, high, samples
+
+
+def _histograms(
+    observed: Iterable[dict[str, np.ndarray]], low: Mapping[str, float], high: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    counts = {tensor: np.zeros(BINS) for tensor in low}
+    for values in observed:
+        for tensor, value in values.items():
+            if high[tensor] > low[tensor]:
+                counts[tensor] += np.histogram(value, bins=BINS, range=(low[tensor], high[tensor]))[0]
+    return counts
+
+
+def _activation_grid(counts: np.ndarray, low: float, high: float, bits: int) -> ActivationGrid:
+    """Gives the grid with the least mean squared error over a histogram."""
+    if not high > low:
+        return ActivationGrid(1.0, 0)  # the tensor is zero throughout
+    top = activation_range(bits)[1]
+    edges = np.linspace(low, high, BINS + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    scales = _SHARES[:, None] * (high - low) / top
+    zero_points = np.clip(np.round(-low * _SHARES[:, None] / scales), 0, top)
+    codes = np.clip(np.round(centres / scales) + zero_points, 0, top)
+    errors = (((codes - zero_points) * scales - centres) ** 2 * counts).sum(axis=1)
+    best = int(errors.argmin())
+    return ActivationGrid(float(scales[best, 0]), int(zero_points[best, 0]))
+
+
+def _weight_grid(mirror: Mirror, tensor: str, axis: int, bits: int) -> WeightGrid:
+    """Gives, for every channel, the scale with the least squared error."""
+    weight = mirror.value(tensor).detach().numpy()
+    if not np.isfinite(weight).all():
+        raise ModelError(f"weight '{tensor}' holds infinities or NaN; repair or retrain the model")
+    flat = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1).astype(np.float32)
+    largest = np.abs(flat).max(axis=1)
+    if bits == 1:
+        return WeightGrid(_floored(np.abs(flat).mean(axis=1)), axis)
+    bottom, top = weight_range(bits)
+    best_scale = largest / top
+    best_error = np.full(len(flat), np.inf, np.float32)
+    for share in np.linspace(0.2, 1.0, 41, dtype=np.float32):
+        scale = np.maximum(largest * share / (top + 0.5), 1e-30)[:, None]
+        error = ((np.clip(np.round(flat / scale), bottom, top) * scale - flat) ** 2).sum(axis=1)
+        better = error < best_error
+        best_error = np.where(better, error, best_error)
+        best_scale = np.where(better, scale[:, 0], best_scale)
+    return WeightGrid(_floored(best_scale), axis)
+
+
+def _floored(scale: np.ndarray) -> np.ndarray:
+    largest = float(scale.max())
+    return np.maximum(scale, largest * _SMALLEST_SHARE if largest > 0 else 1.0).astype(np.float32)

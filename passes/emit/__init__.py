@@ -1,0 +1,5 @@
+"""Writes a quantised network as ONNX; one file per format."""
+
+from haqc.passes.emit.qcdq import emit_qcdq
+
+__all__ = ["emit_qcdq"]

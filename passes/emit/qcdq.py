@@ -1,0 +1,160 @@
+"""Emits QCDQ: QuantizeLinear, integer Clip, DequantizeLinear in 8-bit containers, for every width from 1 to 8.
+
+Activations are uint8 codes clipped to their width between the two; weights are int8 codes, one scale per output
+channel, zero point 0; biases are int32 codes of scale(activation) x scale(weight). In this form onnxruntime and
+OpenVINO keep their integer kernels at every width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
+from haqc.errors import ModelError
+from haqc.onnxfile import METADATA_KEY
+from haqc.policy import Policy
+from haqc.quant import activation_range
+
+CONTAINER_BITS = 8
+MAX_IR_VERSION = 13
+
+
+def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations: Mapping[str, Any]) -> ir.Model:
+    """Gives a copy of a cleaned float model with the network's codes in place of its float weights.
+
+    Args:
+        model: the cleaned model; it is not changed.
+        policy: widths, for the annotations on the nodes.
+        codes: what the quantised mirror stores.
+        annotations: JSON for the model's metadata (policy, target, cost, provenance).
+
+    Raises:
+        ModelError: the model's operators need an IR version that runtimes do not read.
+    """
+    emitted = model.clone()
+    writer = _Writer(emitted)
+    for name, array in codes.floats.items():
+        writer.replace_constant(name, array)
+    for name, weight in codes.weights.items():
+        writer.quantise_weight(name, weight)
+    for name, bias in codes.biases.items():
+        writer.quantise_bias(name, bias)
+    for name, activation in codes.activations.items():
+        writer.quantise_activation(name, activation)
+    _annotate(emitted, policy, annotations)
+    emitted.graph.sort()
+    emitted.ir_version = _lowest_ir_version(emitted)
+    emitted.producer_name, emitted.producer_version = "haqc", str(annotations.get("haqc", ""))
+    return emitted
+
+
+class _Writer:
+    """Inserts quantisers into one graph."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self.graph = model.graph
+        self.values = {str(v.name): v for node in self.graph for v in node.outputs}
+        self.values |= {str(v.name): v for v in self.graph.inputs}
+        self.taken = set(self.values) | set(self.graph.initializers)
+
+    def replace_constant(self, name: str, array: np.ndarray) -> None:
+        """Gives an initialiser new values of the same shape and type."""
+        self.graph.initializers[name].const_value = ir.tensor(array, name=name)
+
+    def quantise_weight(self, name: str, weight: WeightCodes) -> None:
+        """Replaces float weights by int8 codes and a DequantizeLinear."""
+        zeros = np.zeros(weight.scale.shape, np.int8)
+        self._dequantise_constant(name, weight.codes, weight.scale, zeros, weight.axis)
+
+    def quantise_bias(self, name: str, bias: BiasCodes) -> None:
+        """Replaces a float bias by int32 codes and a DequantizeLinear."""
+        self._dequantise_constant(name, bias.codes, bias.scale, None, 0)
+
+    def quantise_activation(self, name: str, activation: ActivationCodes) -> None:
+        """Puts Q, Clip and DQ behind a tensor; everything but a graph output reads what comes out."""
+        value = self.values[name]
+        readers = list(value.uses())
+        scale = self._constant(f"{name}_scale", np.array(activation.scale, np.float32))
+        zero = self._constant(f"{name}_zero_point", np.array(activation.zero_point, np.uint8))
+        codes = self._node("QuantizeLinear", [value, scale, zero], f"{name}_codes", ir.DataType.UINT8, value.shape)
+        if activation.bits < CONTAINER_BITS:
+            low, high = (np.array(bound, np.uint8) for bound in activation_range(activation.bits))
+            bounds = [self._constant(f"{name}_low", low), self._constant(f"{name}_high", high)]
+            codes = self._node("Clip", [codes, *bounds], f"{name}_clipped", ir.DataType.UINT8, value.shape)
+        result = self._node(
+            "DequantizeLinear", [codes, scale, zero], f"{name}_dequantised", ir.DataType.FLOAT, value.shape
+        )
+        for node, index in readers:
+            node.replace_input_with(index, result)
+
+    def _dequantise_constant(
+        self, name: str, codes: np.ndarray, scale: np.ndarray, zeros: np.ndarray | None, axis: int
+    ) -> None:
+        value = self.graph.initializers[name]
+        readers = list(value.uses())
+        inputs = [self._constant(f"{name}_codes", codes), self._constant(f"{name}_scale", scale)]
+        if zeros is not None:
+            inputs.append(self._constant(f"{name}_zero_point", zeros))
+        attributes = [ir.AttrInt64("axis", axis)]
+        shape = ir.Shape(codes.shape)
+        result = self._node("DequantizeLinear", inputs, f"{name}_dequantised", ir.DataType.FLOAT, shape, attributes)
+        for node, index in readers:
+            node.replace_input_with(index, result)
+        del self.graph.initializers[name]
+
+    def _node(
+        self,
+        op: str,
+        inputs: list[ir.Value],
+        output: str,
+        dtype: ir.DataType,
+        shape: ir.Shape | None,
+        attributes: list[ir.Attr] | None = None,
+    ) -> ir.Value:
+        name = self._unique(output)
+        node = ir.node(op, inputs, attributes={a.name: a for a in attributes or []}, name=name)
+        result = node.outputs[0]
+        result.name, result.type, result.shape = name, ir.TensorType(dtype), shape
+        self.graph.append(node)  # the graph is sorted at the end
+        return result
+
+    def _constant(self, name: str, array: np.ndarray) -> ir.Value:
+        unique = self._unique(name)
+        tensor = ir.tensor(array, name=unique)
+        value = ir.Value(name=unique, const_value=tensor, shape=tensor.shape, type=ir.TensorType(tensor.dtype))
+        self.graph.register_initializer(value)
+        return value
+
+    def _unique(self, name: str) -> str:
+        unique, count = name, 1
+        while unique in self.taken:
+            unique, count = f"{name}_{count}", count + 1
+        self.taken.add(unique)
+        return unique
+
+
+def _annotate(model: ir.Model, policy: Policy, annotations: Mapping[str, Any]) -> None:
+    """Writes the policy on the nodes (a convenience) and everything as one JSON in the model's metadata."""
+    nodes = {str(node.name): node for node in model.graph}
+    for layer, bits in zip(policy.graph.layers, policy.layer_bits, strict=True):
+        props = nodes[layer.name].metadata_props
+        if layer.float_reason:
+            props["haqc.float"] = layer.float_reason
+        else:
+            props["haqc.weight_bits"] = str(bits.weight)
+            props["haqc.activation_bits"] = str(bits.activation)
+    model.metadata_props[METADATA_KEY] = json.dumps(annotations, ensure_ascii=False, separators=(",", ":"))
+
+
+def _lowest_ir_version(model: ir.Model) -> int:
+    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
+    version = onnx.helper.find_min_ir_version_for(opsets, ignore_unknown=True)
+    if version > MAX_IR_VERSION:
+        raise ModelError(f"the model needs ONNX IR version {version}, runtimes read {MAX_IR_VERSION}; export an older opset")
+    return int(max(version, 10))

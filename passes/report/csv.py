@@ -1,0 +1,61 @@
+"""The report's layers as a table for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from haqc.passes.report.wording import visible
+
+COLUMNS = (
+    "name",
+    "op",
+    "kind",
+    "weight_bits",
+    "activation_bits",
+    "macs",
+    "cycles",
+    "latency_s",
+    "energy_j",
+    "weight_bytes",
+    "latency_share",
+    "energy_share",
+    "baseline_latency_s",
+    "baseline_energy_j",
+    "baseline_weight_bytes",
+    "accuracy_lost",
+    "reason",
+)
+"""The columns of ``layers.csv``, in order; those with ``baseline_`` are of the layer at 8/8."""
+
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
+
+
+def layers_csv(layers: Sequence[Mapping[str, Any]]) -> str:
+    """Gives the text of ``layers.csv``: one line per layer, in graph order, without wall-clock figures.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front; what is null is an empty cell.
+
+    Args:
+        layers: the ``layers`` of a report.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for layer in layers:
+        writer.writerow([_cell(_value(layer, column)) for column in COLUMNS])
+    return text.getvalue()
+
+
+def _value(layer: Mapping[str, Any], column: str) -> Any:
+    _, _, field = column.partition("baseline_")
+    return layer["baseline"][field] if field else layer[column]
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,139 @@
+"""How the report's page and the terminal word figures, grades and names, so that both say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NOT_AVAILABLE = "n/a"
+
+GRADES: dict[str, str] = {
+    "exact": "exact: the cost model gives the published figures of this hardware digit for digit",
+    "published": "published: the cost model follows published figures of this hardware",
+    "calibrated": "calibrated: the cost model was fitted to measurements of this hardware",
+    "datasheet": "data sheet: worked out from the maker's data sheet, not measured",
+    "estimate": "estimate: worked out from typical figures, not measured on this hardware",
+}
+"""What a target's grades mean, spelled out."""
+
+COST_WORDS: dict[str, tuple[str, str]] = {
+    "energy_j": ("energy", "J"),
+    "latency_s": ("latency", "s"),
+    "weight_bytes": ("weights (packed bits, not file size)", "B"),
+    "peak_activation_bytes": ("peak activation memory", "B"),
+}
+"""The figures of a cost: the words and the unit for each."""
+
+_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+_BINARY = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"), (1.0, ""))
+_PREFIXES = {"J": _LARGE + _SMALL[1:], "W": _LARGE + _SMALL[1:], "s": _SMALL, "Hz": _LARGE, "B": _BINARY}
+_ROUNDS_UP = 0.9995
+"""From this share of a prefix's factor on, three digits round up to that prefix: 999.6 m is 1.00."""
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Gives a figure with three digits, a prefix and its unit; ``n/a`` for ``None``.
+
+    Args:
+        value: the figure in ``unit``, without a prefix.
+        unit: ``J``, ``W``, ``s``, ``Hz``, ``B`` (binary prefixes), a word such as ``cycles``, or empty for a count.
+
+    >>> quantity(0.00123, "J"), quantity(12595, "B"), quantity(5_370_000, ""), quantity(999.6e-6, "s")
+    ('1.23 mJ', '12.3 KiB', '5.37 M', '1.00 ms')
+    """
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    prefixes = _PREFIXES.get(unit, _LARGE)
+    fits = (entry for entry in prefixes if abs(value) >= entry[0] * _ROUNDS_UP)
+    factor, prefix = (1.0, "") if value == 0 else next(fits, prefixes[-1])
+    is_whole = value == 0 or (factor == 1.0 and unit not in ("J", "W", "s") and float(value).is_integer())
+    number = f"{value:,.0f}" if is_whole else _three_digits(value / factor)
+    joined = f"{prefix}{unit}" if unit in _PREFIXES else f"{prefix} {unit}".strip()
+    return f"{number} {joined}".strip()
+
+
+def percent(value: float | None) -> str:
+    """Gives an accuracy, in percent, with two decimals.
+
+    >>> percent(79.1)
+    '79.10 %'
+    """
+    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{value:.2f} %"
+
+
+def points(value: float | None) -> str:
+    """Gives a difference of accuracies, in points, with its sign.
+
+    >>> points(-0.2)
+    '-0.20 points'
+    """
+    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{value:+.2f} points"
+
+
+def spread(value: float | None) -> str:
+    """Gives a standard error, a tolerance or a loss of accuracy, in points with two decimals.
+
+    >>> spread(0.576)
+    '0.58 points'
+    """
+    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{value:.2f} points"
+
+
+def share(value: float | None) -> str:
+    """Gives a fraction as a percentage with one decimal.
+
+    >>> share(0.5)
+    '50.0 %'
+    """
+    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def visible(text: str) -> str:
+    r"""Gives a name with every character that does not print as an escape, so that it can steer no terminal or page.
+
+    Control characters, line ends, bidirectional overrides and lone surrogates become escapes; letters of any script
+    stay.
+
+    >>> print(visible("a\x1b[2Jb\u202ec"))
+    a\u001b[2Jb\u202ec
+    """
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def grade(name: str) -> str:
+    """Gives what a target's grade means; an unknown grade stands for itself."""
+    return GRADES.get(name, name)
+
+
+def score_name(accuracy: Mapping[str, Any]) -> str:
+    """Gives the name of the figures in a report's accuracy block; agreement is never called accuracy.
+
+    >>> score_name({"metric": "top-1", "labels": True, "data_free": False})
+    'top-1 accuracy'
+    """
+    return "agreement with the float model" if is_agreement(accuracy) else f"{accuracy['metric']} accuracy"
+
+
+def is_agreement(accuracy: Mapping[str, Any]) -> bool:
+    """Whether the figures are agreement with the float model, for want of labels or of data."""
+    return bool(accuracy["data_free"]) or not accuracy["labels"] or accuracy["metric"] == "agreement"
+
+
+def agreement_reason(accuracy: Mapping[str, Any]) -> str:
+    """Gives why there is no accuracy; an empty string when there is one."""
+    if not is_agreement(accuracy):
+        return ""
+    return "the inputs are synthetic, no data was given" if accuracy["data_free"] else "the data has no labels"
+
+
+def _three_digits(value: float) -> str:
+    if abs(value) < 9.995:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,0 +1,79 @@
+"""Searches the policies within a budget for the one that scores best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from haqc.budget import Budget, Cost
+from haqc.errors import Interrupted
+from haqc.passes.search.ddpg import propose_ddpg
+from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, Progress, Record
+from haqc.passes.search.feasibility import require_feasible
+from haqc.passes.search.greedy import propose_greedy
+from haqc.passes.search.options import SearchOptions
+from haqc.passes.search.problem import Problem, Sensitivity
+from haqc.passes.search.uniform import propose_uniform
+from haqc.policy import Policy, Space
+from haqc.result import SearchResult
+
+__all__ = ["SearchOptions", "search"]
+
+
+def search(
+    space: Space,
+    budget: Budget,
+    price: Callable[[Policy], Cost],
+    evaluate: Evaluate,
+    *,
+    baseline: Cost,
+    float_accuracy: float,
+    sensitivity: Sensitivity,
+    options: SearchOptions,
+    record: Record,
+    progress: Progress,
+) -> SearchResult:
+    """Lets every allocator propose policies within the budget, each with the same allowance, and picks the best.
+
+    What is proposed depends on the arguments and on the accuracies alone, so a search whose ``evaluate`` answers from
+    a log repeats itself. A policy is evaluated once, whoever proposes it; it counts for each who does.
+
+    Args:
+        space: the policies that may be proposed, pins included.
+        budget: what every policy that is evaluated or returned holds.
+        price: gives the cost of a policy for one batch; it never rises as widths fall.
+        evaluate: gives accuracies in percent on the search split for a few distinct policies, none of them known yet.
+        baseline: cost at uniform 8/8, for messages.
+        float_accuracy: what rewards are measured from, in percent.
+        sensitivity: output error, at least 0, of each free operand alone at each of its widths, by (tensor, bits).
+        options: allowances, batch, seed.
+        record: called once per trial, in the order of proposal.
+        progress: called after each batch with allocator, policies so far, allowance, and its best accuracy.
+
+    Raises:
+        InfeasibleBudget: no policy of the space holds the budget.
+        Interrupted: Ctrl-C came before anything was evaluated. Afterwards it ends the search with what there is.
+    """
+    problem = Problem(space, budget, price, sensitivity)
+    require_feasible(space, budget, price(space.narrowest), baseline)
+    evaluator = Evaluator(problem, evaluate, float_accuracy, record, options.seed)
+    allocators: dict[str, Callable[[Account], None]] = {
+        "uniform": lambda account: propose_uniform(problem, account, options.batch),
+        "greedy": lambda account: propose_greedy(problem, account, options.batch),
+        "ddpg": lambda account: propose_ddpg(problem, account, options),
+    }
+    allowances = {"uniform": min(options.uniform_evaluations, options.evaluations)}
+    finished = []
+    interrupted = False
+    for name, propose in allocators.items():
+        account = Account(name, allowances.get(name, options.evaluations), evaluator, progress)
+        try:
+            propose(account)
+        except KeyboardInterrupt:
+            interrupted = True
+        finished.append(account.close())
+        if interrupted:
+            break
+    if not evaluator.trials:
+        raise Interrupted("interrupted before any policy was evaluated, so there is nothing to emit; run it again")
+    best = evaluator.best(evaluator.trials)
+    return SearchResult(evaluator.trials, tuple(finished), best, interrupted)

@@ -1,0 +1,111 @@
+"""The memory of a search: every policy is evaluated once, whoever proposes it, and never over the budget."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from haqc.budget import Cost
+from haqc.passes.search.problem import Problem
+from haqc.policy import Policy
+from haqc.result import AllocatorResult, Trial
+
+Evaluate = Callable[[Sequence[Policy]], Sequence[float]]
+Record = Callable[[Trial], None]
+Progress = Callable[[str, int, int, float], None]
+
+REWARD_SCALE = 0.1
+"""Reward per point of accuracy (lambda of HAQ)."""
+
+
+class Evaluator:
+    """Evaluates policies and remembers what came out.
+
+    Args:
+        problem: what the policies must satisfy.
+        evaluate: gives the accuracies of distinct policies, in percent.
+        float_accuracy: what rewards are measured from, in percent.
+        record: called once per trial, in the order of proposal.
+        seed: the seed that trials carry.
+    """
+
+    def __init__(self, problem: Problem, evaluate: Evaluate, float_accuracy: float, record: Record, seed: int) -> None:
+        self._problem = problem
+        self._evaluate = evaluate
+        self._float_accuracy = float_accuracy
+        self._record = record
+        self._seed = seed
+        self._known: dict[str, Trial] = {}
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial so far, in the order of proposal."""
+        return tuple(self._known.values())
+
+    def trials_of(self, policies: Sequence[Policy], allocator: str) -> list[Trial]:
+        """Gives one trial per policy; those that are not known yet are evaluated in one call."""
+        new = {policy.key: policy for policy in policies if policy.key not in self._known}
+        costs = [self._checked_cost(policy) for policy in new.values()]
+        accuracies = self._evaluate(list(new.values())) if new else ()
+        for policy, cost, accuracy in zip(new.values(), costs, accuracies, strict=True):
+            if not math.isfinite(accuracy):
+                raise ValueError(f"the accuracy of policy {policy.key} is {accuracy}")
+            reward = REWARD_SCALE * (accuracy - self._float_accuracy)
+            trial = Trial(policy, cost, float(accuracy), reward, allocator, self._seed)
+            self._known[policy.key] = trial
+            self._record(trial)
+        return [self._known[policy.key] for policy in policies]
+
+    def best(self, trials: Sequence[Trial]) -> Trial:
+        """Gives the trial with the highest accuracy; of equal ones the cheaper, then the earlier."""
+        return min(trials, key=lambda trial: (-trial.accuracy, self._problem.share(trial.cost)))
+
+    def _checked_cost(self, policy: Policy) -> Cost:
+        cost = self._problem.price(policy)
+        assert self._problem.budget.allows(cost), f"policy {policy.key} is over the budget"
+        return cost
+
+
+class Account:
+    """One allocator's part of a search: its allowance, and what it proposed.
+
+    Args:
+        name: the allocator.
+        allowance: the most distinct policies it may propose.
+        evaluator: the memory that all allocators share.
+        progress: called after each batch with name, policies so far, allowance, and the best accuracy in percent.
+    """
+
+    def __init__(self, name: str, allowance: int, evaluator: Evaluator, progress: Progress) -> None:
+        self.name = name
+        self.allowance = allowance
+        self._evaluator = evaluator
+        self._progress = progress
+        self._own: dict[str, Trial] = {}
+        self._start_s = time.perf_counter()
+
+    @property
+    def remaining(self) -> int:
+        """How many more distinct policies it may propose."""
+        return self.allowance - len(self._own)
+
+    def evaluate(self, policies: Sequence[Policy]) -> list[Trial]:
+        """Gives one trial per policy; what the allocator proposed before costs it nothing.
+
+        Raises:
+            ValueError: the policies are more than the allowance leaves.
+        """
+        new = {policy.key for policy in policies} - self._own.keys()
+        if len(new) > self.remaining:
+            raise ValueError(f"'{self.name}' proposes {len(new)} policies where {self.remaining} are left")
+        trials = self._evaluator.trials_of(policies, self.name)
+        self._own |= {trial.policy.key: trial for trial in trials}
+        best = self._evaluator.best(list(self._own.values()))
+        self._progress(self.name, len(self._own), self.allowance, best.accuracy)
+        return trials
+
+    def close(self) -> AllocatorResult:
+        """Gives the allocator's row of the table."""
+        best = self._evaluator.best(list(self._own.values())) if self._own else None
+        return AllocatorResult(self.name, best, len(self._own), time.perf_counter() - self._start_s)

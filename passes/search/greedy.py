@@ -1,0 +1,159 @@
+"""The greedy allocator: marginal sensitivity per marginal cost, down to the budget and up again into the slack."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from haqc.budget import Cost
+from haqc.graph import FULL_BITS, Graph
+from haqc.passes.search.evaluator import Account
+from haqc.passes.search.problem import Move, Problem, Widths
+from haqc.policy import Choice, Policy
+
+Find = Callable[[Widths, Cost, Choice], Move | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How sensitivities are weighed: ``factor x sensitivity ** exponent``, the factor for activations only.
+
+    Sensitivities rank the widths of one operand well, but weights against activations, and large errors against small
+    ones, only roughly; so several weighings are tried and the accuracy decides.
+    """
+
+    exponent: float
+    activation_factor: float
+
+
+WEIGHINGS = (
+    *(Weighing(exponent, factor) for exponent, factor in itertools.product((1.0, 0.5), (1.0, 4.0, 0.25))),
+    Weighing(2.0, 1.0),
+    Weighing(0.25, 1.0),
+)
+"""What is tried, the plain one first."""
+
+
+def propose_greedy(problem: Problem, account: Account, batch: int) -> None:
+    """Evaluates one greedy policy per weighing, without repeats, as far as the allowance goes."""
+    policies: dict[str, Policy] = {}
+    for weighing in WEIGHINGS:
+        widths = Descent(problem, weighing).run()
+        policy = problem.space.policy(widths)
+        policies.setdefault(policy.key, policy)
+    chosen = list(policies.values())[: account.remaining]
+    for start in range(0, len(chosen), batch):
+        account.evaluate(chosen[start : start + batch])
+
+
+class Descent:
+    """One greedy walk from the widest policy into the budget.
+
+    Moves are remembered until something they depend on changes. A layer's cost depends on the widths of what it reads
+    and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all activations.
+
+    Args:
+        problem: the problem.
+        weighing: how sensitivities are weighed.
+    """
+
+    def __init__(self, problem: Problem, weighing: Weighing) -> None:
+        self._problem = problem
+        self._weighing = weighing
+        self._choices = {choice.operand.tensor: choice for choice in problem.space.free}
+        self._neighbours = _neighbours(problem.space.graph)
+        self._memory_is_limited = any(limit.metric == "memory" for limit in problem.budget.limits)
+        self._widths: Widths = {choice.operand.tensor: choice.widths[-1] for choice in problem.space.free}
+        self._cost = problem.cost(self._widths)
+
+    def run(self) -> Widths:
+        """Gives the widths at which the walk ends: within the budget, with no widening left that is worth its cost."""
+        self._narrow()
+        self._widen()
+        return self._widths
+
+    def _narrow(self) -> None:
+        """Takes the moves with the least added error per saved share, until the budget holds.
+
+        When nothing saves alone, as where two tensors tie for the peak, the least error is added blindly; widening
+        undoes what turns out to have been in vain.
+        """
+        find: Find = lambda widths, cost, choice: self._problem.narrowing(widths, cost, choice, FULL_BITS)  # noqa: E731
+        moves: dict[str, Move] = {}
+        stale: Iterable[str] = self._choices
+        while not self._problem.budget.allows(self._cost):
+            self._refresh(moves, stale, find)
+            if moves:
+                taken = min(moves.values(), key=lambda move: self._added_error(move) / move.change)
+            else:
+                taken = min(self._blind_moves(), key=self._added_error)
+            stale = self._take(taken)
+
+    def _widen(self) -> None:
+        """Takes the moves with the most error removed per added share, free ones first, while the budget allows."""
+        moves: dict[str, Move] = {}
+        stale: Iterable[str] = self._choices
+        while True:
+            self._refresh(moves, stale, self._problem.widening)
+            # What else was widened may have used up the slack that a remembered move counts on.
+            worthwhile = [move for move in moves.values() if self._added_error(move) < 0]
+            if not worthwhile:
+                return
+            best = min(worthwhile, key=self._rank_of_widening)
+            fresh = self._problem.widening(self._widths, self._cost, self._choices[best.tensor])
+            if fresh is None:
+                del moves[best.tensor]
+                stale = ()
+            else:
+                stale = self._take(fresh)
+
+    def _rank_of_widening(self, move: Move) -> tuple[bool, float]:
+        is_free = move.change <= 0
+        return not is_free, self._added_error(move) / (1.0 if is_free else move.change)
+
+    def _refresh(self, moves: dict[str, Move], stale: Iterable[str], find: Find) -> None:
+        for tensor in stale:
+            move = find(self._widths, self._cost, self._choices[tensor])
+            moves.pop(tensor, None)
+            if move is not None:
+                moves[tensor] = move
+
+    def _take(self, move: Move) -> list[str]:
+        """Makes a move; gives the operands whose remembered moves it spoils."""
+        before = {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
+        self._widths = {**self._widths, move.tensor: move.width}
+        self._cost = self._problem.cost(self._widths)
+        after = {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
+        if before != after:
+            return list(self._choices)
+        spoilt = self._neighbours.get(move.tensor, set()) | {move.tensor}
+        if self._memory_is_limited:
+            spoilt |= {t for t, choice in self._choices.items() if choice.operand.kind == "activation"}
+        return [tensor for tensor in self._choices if tensor in spoilt]
+
+    def _added_error(self, move: Move) -> float:
+        old, new = self._widths[move.tensor], move.width
+        return self._weighed(move.tensor, new) - self._weighed(move.tensor, old)
+
+    def _weighed(self, tensor: str, width: int) -> float:
+        is_activation = self._choices[tensor].operand.kind == "activation"
+        factor = self._weighing.activation_factor if is_activation else 1.0
+        return factor * math.pow(self._problem.sensitivity[tensor, width], self._weighing.exponent)
+
+    def _blind_moves(self) -> Iterator[Move]:
+        for tensor, choice in self._choices.items():
+            narrower = [width for width in choice.widths if width < self._widths[tensor]]
+            if narrower:
+                yield self._problem.move(self._widths, choice, narrower[-1])
+
+
+def _neighbours(graph: Graph) -> dict[str, set[str]]:
+    """Gives for each tensor those that a layer has to do with at the same time."""
+    found: dict[str, set[str]] = {}
+    for layer in graph.quantised_layers:
+        together = {layer.weight, layer.activation, layer.output}
+        for tensor in together:
+            found.setdefault(tensor, set()).update(together)
+    return found

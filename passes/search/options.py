@@ -1,0 +1,33 @@
+"""What a search can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from haqc.ddpg import AgentOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What a search can be told, apart from its problem.
+
+    Attributes:
+        evaluations: the most policies each allocator may have evaluated.
+        uniform_evaluations: the most of them the uniform allocator uses; there are only a few pairs worth a look.
+        batch: policies proposed at a time; a part of the search's definition, whatever runs in parallel.
+        seed: seed of the agent, and the one that trials carry.
+        spend_slack: whether the agent's proposals are widened until the budget is used up.
+        agent: the agent's own options.
+    """
+
+    evaluations: int = 64
+    uniform_evaluations: int = 8
+    batch: int = 4
+    seed: int = 0
+    spend_slack: bool = True
+    agent: AgentOptions = field(default_factory=AgentOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("evaluations", "uniform_evaluations", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

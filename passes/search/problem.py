@@ -1,0 +1,113 @@
+"""What every allocator is given, and the arithmetic of narrowing and widening that they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from haqc.budget import Budget, Cost
+from haqc.policy import Choice, Policy, Space
+
+Widths = dict[str, int]
+"""Width by operand tensor, for the free operands of a space."""
+
+Sensitivity = Mapping[tuple[str, int], float]
+"""Output error, at least 0, of one operand alone at a width, by (tensor, bits)."""
+
+
+NEGLIGIBLE = 1e-9
+"""A saving below this share of a limit is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One operand set to another width.
+
+    Attributes:
+        tensor: the operand.
+        width: its new width.
+        cost: cost of the whole policy after the move.
+        change: cost saved when narrowing, added when widening, as a sum of shares of limits.
+    """
+
+    tensor: str
+    width: int
+    cost: Cost
+    change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A space, a budget, and what is known before anything is evaluated.
+
+    Attributes:
+        space: the policies that may be proposed.
+        budget: the limits they must hold.
+        price: gives the cost of a policy for one batch.
+        sensitivity: output errors of every free operand at every width it may take.
+    """
+
+    space: Space
+    budget: Budget
+    price: Callable[[Policy], Cost]
+    sensitivity: Sensitivity
+
+    def __post_init__(self) -> None:
+        for choice in self.space.free:
+            for width in choice.widths:
+                error = self.sensitivity.get((choice.operand.tensor, width), math.nan)
+                if not 0 <= error < math.inf:
+                    raise ValueError(f"the sensitivity of '{choice.operand.tensor}' at {width} bits is {error}")
+
+    def cost(self, widths: Widths) -> Cost:
+        """Prices the policy that has these widths."""
+        return self.price(self.space.policy(widths))
+
+    def share(self, cost: Cost) -> float:
+        """Gives the sum of ``cost`` over the limits, each as a share of its limit."""
+        return sum(cost.value(limit.metric) / limit.value for limit in self.budget.limits if limit.value > 0)
+
+    def error(self, policy: Policy) -> float:
+        """Gives the sum of the sensitivities of a policy's free operands."""
+        tensors = [choice.operand.tensor for choice in self.space.free]
+        return sum(self.sensitivity[tensor, policy.widths[tensor]] for tensor in tensors)
+
+    def saved(self, before: Cost, after: Cost) -> float:
+        """Gives what ``after`` saves on the limits that ``before`` exceeds, in shares; nothing counts below a limit."""
+        return sum(
+            (before.value(limit.metric) - max(after.value(limit.metric), limit.value)) / limit.value
+            for limit in self.budget.limits
+            if not limit.allows(before) and limit.value > 0
+        )
+
+    def narrowing(self, widths: Widths, cost: Cost, choice: Choice, reach: int) -> Move | None:
+        """Finds the widest narrower width of an operand that saves something on an exceeded limit.
+
+        Args:
+            widths, cost: the policy to narrow, and its cost.
+            choice: the operand.
+            reach: how many widths down to look; plateaus of the cost may be several widths long.
+        """
+        place = choice.widths.index(widths[choice.operand.tensor])
+        for width in choice.widths[max(0, place - reach) : place][::-1]:
+            move = self.move(widths, choice, width)
+            saved = self.saved(cost, move.cost)
+            if saved > NEGLIGIBLE:
+                return Move(move.tensor, move.width, move.cost, saved)
+        return None
+
+    def widening(self, widths: Widths, cost: Cost, choice: Choice) -> Move | None:
+        """Gives the move to the next wider width, or ``None`` where there is none that keeps the budget."""
+        wider = [width for width in choice.widths if width > widths[choice.operand.tensor]]
+        if not wider:
+            return None
+        move = self.move(widths, choice, wider[0])
+        if not self.budget.allows(move.cost):
+            return None
+        return Move(move.tensor, move.width, move.cost, self.share(move.cost) - self.share(cost))
+
+    def move(self, widths: Widths, choice: Choice, width: int) -> Move:
+        """Prices one operand at another width, whatever it saves."""
+        tensor = choice.operand.tensor
+        return Move(tensor, width, self.cost({**widths, tensor: width}), 0.0)

@@ -1,0 +1,30 @@
+"""What every test shares: one thread for each numerical library, and the data beside the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Thread pools read these when the libraries are first loaded, so they stand before anything that loads one. Two
+# workers with a pool each would fight over the cores, and sums over threads differ from run to run.
+for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_pool] = "1"
+
+import pytest  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the repository; the test is skipped where there is none."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data, which is not beside this repository")
+    return folder

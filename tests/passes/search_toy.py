@@ -1,0 +1,143 @@
+"""Searches whose answers are known: small chains of layers with closed-form costs and accuracies."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from haqc.budget import Budget, Cost, Limit, Metric
+from haqc.graph import Graph, Layer, Operand, Operation
+from haqc.policy import Policy, Space
+
+FLOAT_ACCURACY = 90.0
+
+
+def chain(count: int, seed: int = 0) -> Graph:
+    """Layers ``l0..``, where ``l<i>`` reads ``t<i>`` and ``w<i>`` and writes ``t<i+1>``."""
+    draw = np.random.default_rng(seed)
+    channels = [int(c) for c in draw.integers(4, 64, count + 1)]
+    sides = sorted((int(s) for s in draw.integers(4, 32, count + 1)), reverse=True)
+    layers, operands, operations = [], [], []
+    for i in range(count):
+        is_depthwise = i % 3 == 1
+        if is_depthwise:
+            channels[i + 1] = channels[i]
+        groups = channels[i] if is_depthwise else 1
+        reduction, columns = 9 * channels[i] // groups, channels[i + 1] // groups
+        layers.append(
+            Layer(
+                name=f"l{i}",
+                op="Conv",
+                nodes=(f"l{i}",),
+                activation=f"t{i}",
+                weight=f"w{i}",
+                output=f"t{i + 1}",
+                in_channels=channels[i],
+                out_channels=channels[i + 1],
+                kernel=(3, 3),
+                stride=(1, 1),
+                groups=groups,
+                rows=sides[i + 1] ** 2,
+                reduction=reduction,
+                columns=columns,
+                weight_values=groups * reduction * columns,
+                bias_values=channels[i + 1],
+                feature_size=sides[i] ** 2,
+            )
+        )
+        operands.append(Operand(f"w{i}", "weight", (f"l{i}",), groups * reduction * columns))
+        operands.append(Operand(f"t{i}", "activation", (f"l{i}",), channels[i] * sides[i] ** 2))
+        operations.append(Operation(f"l{i}", "Conv", (f"t{i}",), (f"t{i + 1}",), f"l{i}"))
+    return Graph(
+        name="toy",
+        layers=tuple(layers),
+        operands=tuple(operands),
+        operations=tuple(operations),
+        tensor_values={f"t{i}": channels[i] * sides[i] ** 2 for i in range(count + 1)},
+        inputs=("t0",),
+        outputs=(f"t{count}",),
+        last_layers=(f"l{count - 1}",),
+    )
+
+
+def price(policy: Policy) -> Cost:
+    """Energy as products of widths, latency as the slowest of three streams, packed sizes, and the peak of tensors."""
+    energy = latency = size = peak = 0.0
+    for layer, bits in zip(policy.graph.layers, policy.layer_bits, strict=True):
+        read = policy.graph.tensor_values[layer.activation]
+        written = policy.graph.tensor_values[layer.output]
+        energy += layer.macs * bits.weight * bits.activation * 1e-12
+        latency += max(
+            layer.macs * bits.weight * bits.activation / 6e3, read * bits.activation, layer.weight_values * bits.weight
+        )
+        size += layer.weight_values * bits.weight / 8
+        peak = max(peak, read * bits.activation / 8 + written * policy.widths.get(layer.output, 8) / 8)
+    return Cost(energy, latency * 1e-9, size, peak)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A space with accuracies that fall by an error per operand and by an interaction of neighbouring ones."""
+
+    space: Space
+    error: dict[str, float]
+    interaction: float = 0.0
+
+    def accuracy(self, policy: Policy) -> float:
+        """In percent."""
+        tensors = [choice.operand.tensor for choice in self.space.free]
+        lost = [self.lost(tensor, policy.widths[tensor]) for tensor in tensors]
+        pairs = sum((a * b) ** 0.5 for a, b in itertools.pairwise(lost))
+        return FLOAT_ACCURACY - sum(lost) - self.interaction * pairs
+
+    def lost(self, tensor: str, width: int) -> float:
+        """Points that one operand alone costs."""
+        return self.error[tensor] * 2.0 ** (2 - width)
+
+    def evaluate(self, policies: Sequence[Policy]) -> list[float]:
+        return [self.accuracy(policy) for policy in policies]
+
+    @property
+    def sensitivity(self) -> dict[tuple[str, int], float]:
+        return {(c.operand.tensor, b): self.lost(c.operand.tensor, b) for c in self.space.free for b in c.widths}
+
+
+def toy(
+    count: int,
+    seed: int = 0,
+    *,
+    weights: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8),
+    activations: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8),
+    interaction: float = 0.0,
+) -> Toy:
+    """A chain with the default pins and errors that differ by a factor of up to a hundred."""
+    space = Space.of(chain(count, seed), weights, activations)
+    draw = np.random.default_rng(seed + 1)
+    error = {choice.operand.tensor: float(10 ** draw.uniform(-1, 1)) for choice in space.choices}
+    return Toy(space, error, interaction)
+
+
+def within(space: Space, **fractions: float) -> Budget:
+    """A budget of fractions of the cost at the widest policy of the space."""
+    whole = price(space.widest)
+    limits = [Limit(metric, f * whole.value(metric), f"{metric}={f}") for metric, f in _metrics(fractions)]
+    return Budget(tuple(limits))
+
+
+def optimum(toy: Toy, budget: Budget) -> float:
+    """The best accuracy within a budget, by trying everything."""
+    tensors = [choice.operand.tensor for choice in toy.space.free]
+    found = []
+    for widths in itertools.product(*(choice.widths for choice in toy.space.free)):
+        policy = toy.space.policy(dict(zip(tensors, widths, strict=True)))
+        if budget.allows(price(policy)):
+            found.append(toy.accuracy(policy))
+    return max(found)
+
+
+def _metrics(fractions: dict[str, float]) -> list[tuple[Metric, float]]:
+    known: tuple[Metric, ...] = ("energy", "latency", "size", "memory")
+    return [(metric, fractions[metric]) for metric in known if metric in fractions]

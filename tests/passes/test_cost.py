@@ -1,0 +1,112 @@
+"""The cost report: the contract's JSON, its CSV, and figures that agree with the table they come from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from haqc import targets
+from haqc.errors import PolicyError, TargetError
+from haqc.graph import Graph
+from haqc.passes.cost import CostReport, cost
+from haqc.policy import baseline, plain
+from tests.costmodel.mobilenet_v2_layers import chain, dense, mobilenet_v2
+
+CLOUD = targets.load("cloud")
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return mobilenet_v2()
+
+
+@pytest.fixture(scope="module")
+def report(graph: Graph) -> CostReport:
+    return cost(graph, CLOUD, plain(graph, 4, 6))
+
+
+def test_json_holds_what_the_contract_says(graph: Graph, report: CostReport) -> None:
+    content = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert (content["model"], content["target"], content["batch"], content["mode"]) == (
+        "mobilenet_v2", "cloud", 16, "reference",
+    )
+    assert [entry["name"] for entry in content["layers"]] == [layer.name for layer in graph.layers]
+    assert {
+        "name", "op", "weight_bits", "activation_bits", "macs", "cycles", "latency_s", "energy_j", "weight_bytes",
+    } <= set(content["layers"][0])
+    figures = {"latency_s", "energy_j", "weight_bytes", "peak_activation_bytes"}
+    assert set(content["total"]) == set(content["baseline"]) == figures
+    assert content["units"]["macs"] == "per inference"
+    assert content["grades"] == {"latency": "exact", "energy": "estimate"}
+    conv0, conv1 = content["layers"][:2]
+    assert (conv0["weight_bits"], conv0["activation_bits"]) == (4, 8)
+    assert (conv1["weight_bits"], conv1["activation_bits"], conv1["kind"]) == (4, 6, "depthwise")
+    assert conv0["macs"] == 112 * 112 * 32 * 27
+
+
+def test_parts_and_shares_add_up(report: CostReport) -> None:
+    content = report.to_json()
+    layers, total = content["layers"], content["total"]
+    for figure in ("latency_s", "energy_j", "weight_bytes"):
+        assert sum(entry[figure] for entry in layers) == pytest.approx(total[figure], rel=1e-12)
+    for share in ("latency_share", "energy_share"):
+        assert sum(entry[share] for entry in layers) == pytest.approx(1.0, rel=1e-12)
+    for entry in layers:
+        assert sum(entry["energy_parts_j"].values()) == pytest.approx(entry["energy_j"], rel=1e-12)
+        assert entry["latency_s"] == pytest.approx(entry["cycles"] / 200e6, rel=1e-12)
+    assert content["per_inference"]["energy_j"] * 16 == pytest.approx(total["energy_j"], rel=1e-12)
+    assert content["per_inference"]["latency_s"] * 16 == pytest.approx(total["latency_s"], rel=1e-12)
+
+
+def test_the_baseline_is_8_bits_everywhere(graph: Graph, report: CostReport) -> None:
+    full = cost(graph, CLOUD, baseline(graph))
+    assert full.total == full.baseline == report.baseline
+    assert report.baseline.latency_s == pytest.approx(39_624_933 / 200e6, rel=1e-12)
+    assert report.total.latency_s < report.baseline.latency_s
+
+
+def test_batch_and_mode_are_passed_on(graph: Graph, report: CostReport) -> None:
+    one = cost(graph, CLOUD, plain(graph, 4, 6), batch=1, mode="reference")
+    assert one.batch == 1
+    assert one.layers[0].cycles * 16 == report.layers[0].cycles
+    with pytest.raises(TargetError, match="no mode 'fast'"):
+        cost(graph, CLOUD, baseline(graph), mode="fast")
+
+
+def test_refuses_a_policy_of_another_model(graph: Graph) -> None:
+    with pytest.raises(PolicyError, match="mobilenet_v2"):
+        cost(graph, CLOUD, baseline(chain([dense("y", "x", 4, 4)])))
+
+
+def test_csv_repeats_the_json(report: CostReport) -> None:
+    rows = list(csv.DictReader(io.StringIO(report.to_csv())))
+    entries = report.to_json()["layers"]
+    assert len(rows) == len(entries) == 53
+    for row, entry in zip(rows, entries, strict=True):
+        assert row["name"] == entry["name"]
+        assert int(row["cycles"]) == entry["cycles"]
+        assert float(row["energy_j"]) == entry["energy_j"]
+        assert float(row["energy_off_chip_j"]) == entry["energy_parts_j"]["off-chip"]
+    assert [str(cell) for cell in report.to_rows()[0]] == list(rows[0])
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_name_in_the_csv_is_a_formula(start: str) -> None:
+    name = f'{start}cmd|"/c calc",A1'
+    graph = chain([dense(name, "x", 8, 8)])
+    report = cost(graph, CLOUD, baseline(graph))
+    rows = list(csv.reader(io.StringIO(report.to_csv(), newline="")))
+    assert rows[1][0] == "'" + name
+    assert report.to_json()["layers"][0]["name"] == name
+
+
+def test_a_float_layer_carries_its_reason(graph: Graph) -> None:
+    floating = chain([replace(dense("y", "x", 8, 8), float_reason="its weights are no constants")])
+    report = cost(floating, CLOUD, plain(floating, 2, 2))
+    assert report.to_json()["layers"][0]["float"] == "its weights are no constants"
+    assert report.to_rows()[1][-1] == "its weights are no constants"
+    assert report.total == report.baseline

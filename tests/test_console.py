@@ -1,0 +1,265 @@
+"""The terminal: 80 columns, 40 lines, plain text in a pipe, and names that steer nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import RenderableType
+
+from haqc import console
+from haqc.console import cost_table, layer_table, progress, quantity, show, summary
+
+EXAMPLE = Path(__file__).parent / "passes" / "report_example.json"
+TENSORFLOW = "model/block_1/expand/Conv2D;model/block_1/bn/FusedBatchNormV3;" * 4
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "[bold red]markup[/] [link=file:x]y[/link] [/nothing]",
+    ":smile: =cmd() \"'",
+    "\x1b[2J\x1b]0;title\x07\r\n\u202eabc",
+    "\N{GRINNING FACE}\u6f22\u5b57" * 60,
+    "a" * 300,
+    TENSORFLOW,
+)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return json.loads(EXAMPLE.read_text(encoding="utf-8"))
+
+
+def lines(renderable: RenderableType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Gives what ``show`` prints into a pipe, line by line."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    show(renderable)
+    monkeypatch.undo()
+    stream.seek(0)
+    return stream.read().splitlines()
+
+
+def many(content: dict[str, Any], count: int, name: str = "") -> dict[str, Any]:
+    """Gives the report with ``count`` layers of rising energy."""
+    layer = content["layers"][1]
+    content["layers"] = [layer | {"name": name or f"layer{i}", "energy_j": 1e-6 * (i + 1)} for i in range(count)]
+    return content
+
+
+def test_layer_table_gives_bits_figures_and_loss(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = lines(layer_table(content["layers"]), monkeypatch)
+    assert shown[0].split() == ["Layer", "W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Lost"]
+    assert " ".join(shown[2].split()) == "conv1 8/8 118 k 15.1 µs 8.25 µJ 33.0 % 150 B n/a"
+    assert " ".join(shown[4].split()) == "conv3 2/2 600 73.8 µs 11.0 µJ 44.0 % 61 B -0.08"
+    assert len(shown) == 5
+
+
+def test_layer_table_without_losses_has_no_column_of_them(
+    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for layer in content["layers"]:
+        del layer["accuracy_lost"]
+    assert "Lost" not in lines(layer_table(content["layers"]), monkeypatch)[0]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_tables_fit_80_columns(content: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    widest = {"macs": 999_400_000_000, "energy_j": 0.9991, "latency_s": 0.9991, "weight_bytes": 1023 * 1024}
+    content["layers"] = [layer | widest | {"name": name, "accuracy_lost": -100.0} for layer in content["layers"]]
+    shown = lines(layer_table(content["layers"]), monkeypatch)
+    assert len(shown) == 5
+    assert max(cell_len(line) for line in shown) <= 80
+    assert all(line.endswith("-100.00") for line in shown[2:])
+
+
+def test_long_names_keep_both_ends(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    content["layers"][0]["name"] = TENSORFLOW
+    line = lines(layer_table(content["layers"]), monkeypatch)[2]
+    assert re.match(r"model/bl[\w/;]*\.\.\.[\w/;]*NormV3;  8/8 ", line)
+    assert cell_len(line) == 80
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_neither_markup_nor_control(
+    content: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content["model"]["name"] = content["target"]["name"] = content["accuracy"]["data"] = name
+    content["layers"][0]["name"] = name
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setenv("COLUMNS", "80")
+    show(summary(content, Path(name.replace("\x00", ""))))
+    text = stream.getvalue()
+    assert "\x1b[2J" not in text
+    assert "\x1b]" not in text
+    assert not {"\x07", "\r", "\u202e"} & set(text)
+    if name.startswith("[bold"):
+        assert "[bold red]" in text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("count", [1, 24, 25, 26, 300])
+def test_summary_fits_40_lines_of_80(
+    content: dict[str, Any], name: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(content, count, name)
+    content["accuracy"] |= {"data_free": True, "data": name}
+    content["model"]["name"] = content["target"]["name"] = name
+    content["cost"]["budget"] *= 2
+    shown = lines(summary(content, Path("out/digits.haqc")), monkeypatch)
+    assert len(shown) <= 40
+    assert max(cell_len(line) for line in shown) <= 80
+    assert shown[-1] == "Report: out/digits.haqc/report.html"
+
+
+def test_summary_tells_the_whole_story(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join(lines(summary(content, Path("out")), monkeypatch))
+    assert text.startswith("digits on edge, batch 1: 3 layers, 358 k MACs\n\nLayer")
+    assert "Top-1 accuracy on 1,437 held-out samples of digits.npz:" in text
+    assert "emitted file 96.59 % (standard error 0.48 points)" in text
+    assert "-0.35 points (paired standard error 0.21 points) against 96.94 %" in text
+    assert "float 96.17 %, float fine-tuned 96.94 %, mirror 96.52 %" in text
+    assert "Budget energy=0.5: 25.0 µJ of 33.1 µJ (75.5 %), met" in text
+    assert "integer program n/a, random 95.26 %, ddpg 96.11 % (emitted)" in text.replace("\n", " ")
+    assert "Verified: the mirror's codes in onnxruntime, unoptimised; onnxruntime, defaults" in text
+    assert text.endswith("Report: out/report.html")
+
+
+def test_summary_of_25_layers_has_them_all(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = lines(summary(many(content, 25), Path("out")), monkeypatch)
+    assert sum(line.startswith("layer") for line in shown) == 25
+
+
+def test_summary_of_more_has_the_dearest_15_in_order(
+    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = lines(summary(many(content, 26), Path("out")), monkeypatch)
+    assert [line.split()[0] for line in shown if line.startswith("layer")] == [f"layer{i}" for i in range(11, 26)]
+    assert all(" 23.0 %" in line for line in shown if line.startswith("layer"))
+    assert "The 15 layers that take the most energy; 11 more stand in layers.csv." in shown
+
+
+def test_summary_says_loudly_what_is_no_accuracy(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    content["accuracy"] |= {"labels": False, "metric": "agreement"}
+    text = "\n".join(lines(summary(content), monkeypatch))
+    assert "AGREEMENT WITH THE FLOAT MODEL, NOT ACCURACY: THE DATA HAS NO LABELS" in text
+    assert "Agreement with the float model on 1,437 held-out" in text
+    assert "ccuracy on" not in text
+    assert "Report:" not in text
+
+
+def test_summary_says_what_failed(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    content["cost"]["budget"][0]["met"] = False
+    content["verification"]["consumers"][1] |= {"ok": False, "first_difference": "layer conv2, value 7"}
+    content["verification"]["accuracy"]["ok"] = False
+    text = "\n".join(lines(summary(content), monkeypatch))
+    assert "(75.5 %), NOT MET" in text
+    assert "NOT VERIFIED in onnxruntime, defaults: layer conv2, value 7" in text
+    assert "NOT VERIFIED: mirror 96.52 %, emitted file 96.59 %, tolerance 0.42 points" in text
+
+
+def test_cost_table_has_every_layer_and_the_sums(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    many(content, 60)
+    for layer in content["layers"]:
+        del layer["accuracy_lost"], layer["energy_share"]
+    cost = {
+        "model": "digits",
+        "target": "cloud",
+        "batch": 16,
+        "layers": content["layers"],
+        "total": content["cost"]["policy"],
+        "baseline": content["cost"]["baseline"],
+    }
+    shown = lines(cost_table(cost), monkeypatch)
+    assert shown[0] == "digits on cloud, batch 16"
+    assert sum(line.startswith("layer") for line in shown) == 60
+    assert max(cell_len(line) for line in shown) <= 80
+    assert ["energy", "25.0", "µJ", "66.2", "µJ", "37.7", "%"] in [line.split() for line in shown]
+    assert "one batch" in shown[-1]
+
+
+def test_a_pipe_gets_plain_text(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = lines(summary(content), monkeypatch)
+    assert all(line == line.rstrip() for line in shown)
+    assert not {"\x1b", "─", "━", "│"} & set("".join(shown))
+
+
+def test_a_terminal_gets_colour(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    show(summary(content))
+    assert "\x1b[1m" in stream.getvalue()
+
+
+def test_an_ascii_pipe_gets_replacements(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    content["layers"][0]["name"] = "\u6f22\u5b57"
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    show(summary(content))
+    stream.seek(0)
+    text = stream.read()
+    assert "15.1 us" in text
+    assert "\n?? " in text
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_progress_is_silent_without_a_terminal(
+    quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress(quiet) as steps:
+        step = steps.step("search", total=2)
+        step.advance(note="best 79.1 %")
+        step.advance(1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal_goes_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress(False) as steps:
+        step = steps.step("search [bold]", total=60)
+        step.advance(2, note="best 79.1 %\x1b[2J")
+        print("a result")
+    assert "search [bold]" in stream.getvalue()
+    assert "2/60" in stream.getvalue()
+    assert "best 79.1 %\\u001b[2J" in stream.getvalue()
+    assert capsys.readouterr().out == "a result\n"
+
+
+def test_progress_is_quiet_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress(True) as steps:
+        steps.step("search", total=1).advance()
+    assert stream.getvalue() == ""
+
+
+def test_quantity_is_offered_here() -> None:
+    assert quantity(1.23e-3, "J") == "1.23 mJ"
+
+
+def test_height_is_that_of_the_printed_text(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    story = summary(content)
+    assert console._height(story) == len(lines(story, monkeypatch))
