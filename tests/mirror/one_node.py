@@ -141,8 +141,8 @@ def compare(
         agree(again if isinstance(again, tuple) else (again,), [tensor.numpy() for tensor in given], 0)
 
 
-def check_gradient(op: str, inputs: Sequence[Array | None], attributes: Mapping[str, Any] | None = None) -> None:
+def check_gradient(op: str, inputs: Sequence[Array], attributes: Mapping[str, Any] | None = None) -> None:
     """Fails unless the mirror's gradients are those of finite differences, in double precision."""
     function = OneNode(op, inputs, attributes or {}).function()
-    tensors = [None if value is None else torch.from_numpy(value).double().requires_grad_() for value in inputs]
+    tensors = [torch.from_numpy(value).double().requires_grad_() for value in inputs]
     assert torch.autograd.gradcheck(function, tensors)

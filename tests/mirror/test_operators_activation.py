@@ -73,9 +73,7 @@ def test_clip_of_integers(compare, kind):
 
 @pytest.mark.parametrize(("op", "attributes"), [case for case in EVERY if case[0] != "Hardmax"])
 def test_activation_gradient(check_gradient, draw, op, attributes):
-    check_gradient(op, [2 * draw(2, 3)], attributes) if attributes.get("axis") is None else check_gradient(
-        op, [draw(2, 3, 2)], attributes
-    )
+    check_gradient(op, [2 * draw(2, 3, 2)], attributes)
 
 
 def test_prelu_gradient(check_gradient, draw):

@@ -1,5 +1,6 @@
 """Conv and ConvTranspose against onnxruntime (1e-5 of the largest value) and finite differences."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,8 +69,6 @@ def test_conv_transpose(compare, draw, name, bias):
     st.lists(st.integers(0, 2), min_size=4, max_size=4),
 )
 def test_conv_of_any_window(compare, size, kernel, strides, pads):
-    import numpy as np
-
     source = np.random.default_rng(sum(size))
     x = source.standard_normal((1, 2, *size)).astype(np.float32)
     weight = source.standard_normal((3, 2, *kernel)).astype(np.float32)

@@ -49,9 +49,7 @@ def test_pad_gradient(check_gradient, mode, one):
 
     function = one("Pad", [numbers(2, 3), wanted(0, 1, 1, 2)], {"mode": mode}, constants=(1,)).function()
     x = torch.arange(6.0, dtype=torch.float64).reshape(2, 3).requires_grad_()
-    if mode == "reflect":
-        function = one("Pad", [numbers(2, 3), wanted(0, 1, 1, 2)], {"mode": mode}).function()
-    assert torch.autograd.gradcheck(lambda value: function(value, torch.tensor([0, 1, 1, 2])), [x])
+    assert torch.autograd.gradcheck(lambda value: function(value, None), [x])
 
 
 def test_pad_in_another_mode(one):

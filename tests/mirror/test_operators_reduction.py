@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 REDUCTIONS = [
-    f"Reduce{name}"
-    for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+    f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
 ]
 
 

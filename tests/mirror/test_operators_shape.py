@@ -18,7 +18,14 @@ KNOWN_OR_NOT = pytest.mark.parametrize("constants", [(1,), ()])
 @KNOWN_OR_NOT
 @pytest.mark.parametrize(
     ("shape", "target"),
-    [((2, 3, 4), (6, 4)), ((2, 3, 4), (0, -1)), ((2, 3, 4), (4, 0, -1)), ((1,), ()), ((2, 3), (0, 0, 1)), ((6,), (-1, 2))],
+    [
+        ((2, 3, 4), (6, 4)),
+        ((2, 3, 4), (0, -1)),
+        ((2, 3, 4), (4, 0, -1)),
+        ((1,), ()),
+        ((2, 3), (0, 0, 1)),
+        ((6,), (-1, 2)),
+    ],
 )
 def test_reshape(compare, shape, target, constants):
     compare("Reshape", [numbers(*shape), wanted(*target)], constants=constants)
@@ -68,7 +75,8 @@ def test_expand(compare, shape, target, constants):
 
 
 @pytest.mark.parametrize(
-    "attributes", [{}, {"start": 1}, {"start": -2}, {"start": 1, "end": 3}, {"end": -1}, {"end": 9}, {"start": 3, "end": 1}]
+    "attributes",
+    [{}, {"start": 1}, {"start": -2}, {"start": 1, "end": 3}, {"end": -1}, {"end": 9}, {"start": 3, "end": 1}],
 )
 def test_shape(compare, attributes):
     compare("Shape", [numbers(2, 3, 4, 5)], attributes)

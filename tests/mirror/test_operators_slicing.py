@@ -56,7 +56,11 @@ def test_slice(compare, bounds, known):
 
 @settings(max_examples=50, derandomize=True, database=None, deadline=None)
 @given(
-    st.integers(0, 6), st.integers(-9, 9), st.integers(-9, 9), st.integers(-4, 4).filter(lambda step: step), st.booleans()
+    st.integers(0, 6),
+    st.integers(-9, 9),
+    st.integers(-9, 9),
+    st.integers(-4, 4).filter(lambda step: step),
+    st.booleans(),
 )
 def test_slice_of_any_bounds(compare, length, start, end, step, known):
     inputs = [numbers(2, length), wanted(start), wanted(end), wanted(1), wanted(step)]

@@ -46,7 +46,7 @@ def _choice(node: Node, name: str, default: str, allowed: tuple[str, ...]) -> st
     """Reads an attribute that must be one of a few words."""
     word: str = node.attribute(name, default)
     if word not in allowed:
-        raise node.refuse(f"has {name} '{word}', where {', '.join(allowed)} are supported")
+        raise node.refuse(f"has {name} '{word}', where the mirror knows {' and '.join(allowed)}")
     return word
 
 
