@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -76,7 +77,7 @@ class Limit:
 
     def excess(self, cost: Cost) -> float:
         """How far ``cost`` is over, as a share of the limit; 0 when it is within."""
-        return max(0.0, cost.value(self.metric) / self.value - 1.0)
+        return 0.0 if self.allows(cost) else cost.value(self.metric) / self.value - 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +115,27 @@ class Demand:
         if metric is None:
             hint = nearest(name.strip(), METRICS)
             raise BudgetError(f"unknown budget metric '{name.strip()}'{hint}; allowed are {', '.join(METRICS)}")
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ]*)\s*", value)
+        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµμ]*)\s*", value)
         if match is None:
             raise BudgetError(
                 f"budget '{text}' has no number; write a fraction such as {metric}=0.5 "
                 f"or a value with a unit such as {metric}=10{_EXAMPLE[metric]}"
             )
-        number, unit = float(match[1]), match[2].replace("µ", "u")
+        number = float(match[1])
+        unit = match[2].translate({0xB5: "u", 0x3BC: "u"})  # the micro sign and the Greek letter
         if not unit:
             if not 0 < number <= 1:
-                raise BudgetError(
-                    f"budget '{text}' is no fraction in (0, 1]; did you mean {metric}={match[1]}{_EXAMPLE[metric]}?"
-                )
+                hint = f"; did you mean {metric}={match[1]}{_EXAMPLE[metric]}?" if 1 < number < math.inf else ""
+                raise BudgetError(f"budget '{text}' is no fraction in (0, 1]{hint}")
             return cls(metric, number, True, text)
         factor = UNITS[metric].get(unit)
         if factor is None:
             allowed = ", ".join(UNITS[metric])
             raise BudgetError(f"unknown unit '{unit}' in budget '{text}'; {metric} takes {allowed}")
-        if not number > 0:
-            raise BudgetError(f"budget '{text}' must be above zero")
-        return cls(metric, number * factor, False, text)
+        amount = number * factor
+        if not 0 < amount < math.inf:
+            raise BudgetError(f"budget '{text}' must be above zero and finite")
+        return cls(metric, amount, False, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,12 @@ class ActivationGrid:
 
 @dataclass(frozen=True, slots=True)
 class WeightGrid:
-    """The grid of one weight tensor at one width: a scale for every channel along ``axis``, shape ``[channels]``."""
+    """The grid of one weight tensor at one width.
+
+    Attributes:
+        scale: a scale for every channel along ``axis``, shape ``[channels]``, or one for all, shape ``[1]``.
+        axis: axis of the channels.
+    """
 
     scale: np.ndarray
     axis: int

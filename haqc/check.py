@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from haqc import data, onnxfile
+from haqc.data.split import Dataset
 from haqc.errors import DataError, ModelError, VerificationError
 from haqc.frontend import input_specs
+from haqc.passes.report import SCHEMA
 from haqc.passes.verify import verify, verify_alone
 from haqc.probe import PROBES, Probe
 from haqc.runtime import Runtime
 from haqc.score import percent, scoring_for
 
 _LARGEST_REPORT_BYTES = 1 << 28
+_PARTS = {
+    **dict.fromkeys(("model", "target", "accuracy", "cost", "verification", "provenance"), dict),
+    **dict.fromkeys(("allocators", "layers"), list),
+}
 
 
 class Listener(Protocol):
@@ -39,8 +45,12 @@ def read_report(folder: Path) -> dict[str, Any]:
         raise DataError(f"'{folder}' holds no report.json; name the output folder of 'haqc compile'") from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"'{path}' cannot be read as a report; compile again") from error
-    if not isinstance(content, dict) or "schema" not in content:
+    if not isinstance(content, dict) or not all(isinstance(content.get(part), kind) for part, kind in _PARTS.items()):
         raise DataError(f"'{path}' is no report of haqc; name the output folder of 'haqc compile'")
+    if content.get("schema") != SCHEMA:
+        raise DataError(
+            f"'{path}' has report schema {content.get('schema')!r}; this haqc reads {SCHEMA}: compile again"
+        )
     return content
 
 
@@ -61,11 +71,11 @@ def check_folder_or_file(path: Path, source: str | None, listener: Listener) -> 
         model_path, report = path / "model.onnx", read_report(path)
         model = onnxfile.read(model_path)
         verification = verify(model, Probe.load(path / ".state" / "probe.npz"))
-        expected = report.get("accuracy", {}).get("mirror")
+        expected = report["accuracy"].get("mirror")
     else:
         model_path, expected = path, None
         model = onnxfile.read(model_path)
-        if onnxfile.annotations(model) is None:
+        if onnxfile.read_annotations(model) is None:
             raise ModelError(f"'{path}' was not emitted by haqc; compile the model first")
         samples = data.load(source, input_specs(model), model_path).train.take(slice(0, PROBES))
         names = [spec.name for spec in input_specs(model)]
@@ -75,15 +85,17 @@ def check_folder_or_file(path: Path, source: str | None, listener: Listener) -> 
     if not verification.ok:
         raise VerificationError(f"'{model_path}' does not match: {verification.first_difference}; compile again")
     if source is not None:
-        result["accuracy"] = _accuracy(model_path, model, source, expected)
+        dataset = data.load(source, input_specs(model), model_path)
+        if dataset.reported.labels is None:
+            listener.say(f"'{dataset.name}' has no labels, so no accuracy is measured")
+        else:
+            result["accuracy"] = _accuracy(model_path, dataset, expected)
     return result
 
 
-def _accuracy(model_path: Path, model: Any, source: str, expected: float | None) -> dict[str, Any]:
+def _accuracy(model_path: Path, dataset: Dataset, expected: float | None) -> dict[str, Any]:
     """Measures the accuracy on the reported split again."""
-    dataset = data.load(source, input_specs(model), model_path)
-    if dataset.reported.labels is None:
-        raise DataError(f"'{source}' has no labels; accuracy needs them: leave --data out to compare codes only")
+    assert dataset.reported.labels is not None
     found = Runtime(model_path).first_output(dataset.reported)
     scoring = scoring_for(found.shape, True)
     data.check_labels(dataset, scoring.classes)

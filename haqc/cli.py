@@ -7,7 +7,7 @@ import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from haqc.console import Steps
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compiles an ONNX model into a mixed-precision ONNX model that fits a hardware budget.",
 )
-targets_app = typer.Typer(no_args_is_help=False, invoke_without_command=True, help="Lists, shows and checks targets.")
+targets_app = typer.Typer(invoke_without_command=True, help="Lists, shows and checks targets.")
 app.add_typer(targets_app, name="targets")
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
@@ -49,32 +48,35 @@ Data = Annotated[
 def main() -> None:
     """Runs the command line; every mistake becomes one sentence and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="haqc", standalone_mode=False)
     except HaqcError as error:
         _fail(str(error), error.exit_code)
     except typer.Exit as error:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted before there was any policy; run the command again with --resume", Interrupted.exit_code)
+        code = Interrupted.exit_code
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
             context = getattr(error, "ctx", None)
             hint = f"; see '{context.command_path} --help'" if context is not None else ""
             _fail(error.format_message().rstrip(".") + hint, 2)
         raise
+    if code == Interrupted.exit_code:  # of a command that has nothing more to say
+        _fail("interrupted; run the command again", code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
     """Compiles an ONNX model into a mixed-precision ONNX model that fits a hardware budget."""
     if version:
         typer.echo(f"haqc {__version__}")
         raise typer.Exit
-
-
-def _demand(text: str) -> Demand:
-    return Demand.parse(text)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def _pin(text: str) -> tuple[str, Bits]:
@@ -110,17 +112,21 @@ def compile_command(
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc")] = None,
     mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**63 - 1)] = 0,
     jobs: Annotated[
         int | None, typer.Option(help="Worker processes; they do not change the result.", min=1, show_default="CPUs")
     ] = None,
     finetune: Annotated[
         int | None,
-        typer.Option(help="Training samples of the fine-tune inside the search.", min=0, show_default="1000 with labels, else 0"),
+        typer.Option(
+            help="Training samples of the fine-tune inside the search.", min=0, show_default="1000 with labels, else 0"
+        ),
     ] = None,
     final_finetune: Annotated[
         int | None,
-        typer.Option(help="Training samples of the winner's fine-tune.", min=0, show_default="60000, or 0 with --finetune 0"),
+        typer.Option(
+            help="Training samples of the winner's fine-tune.", min=0, show_default="60000, or 0 with --finetune 0"
+        ),
     ] = None,
     evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
     min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
@@ -136,7 +142,7 @@ def compile_command(
     as_json: AsJson = False,
 ) -> None:
     """Compiles a model to fit a budget: MODEL in, a folder with a verified mixed-precision file and its report out."""
-    demands = tuple(_demand(text) for text in budget)
+    demands = tuple(Demand.parse(text) for text in budget)
     pins = dict(_pin(text) for text in pin or [])
     from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
     from haqc.compiler import Request, compile_model  # noqa: PLC0415
@@ -159,10 +165,13 @@ def compile_command(
         resume=resume,
         force=force,
     )
-    with _terminal(quiet or as_json) as ui:
-        compiled = compile_model(request, ui)
+    try:
+        with _terminal(quiet or as_json) as ui:
+            compiled = compile_model(request, ui)
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted before anything was emitted; add --resume to go on where it was") from error
     if as_json:
-        typer.echo(json.dumps(compiled.report, ensure_ascii=False))
+        typer.echo(json.dumps(compiled.report))
     elif not quiet:
         console.show(console.summary(compiled.report, compiled.folder))
 
@@ -173,7 +182,9 @@ def cost_command(
     target: TargetName,
     bits: Annotated[str | None, typer.Option(help="Widths of every layer: 8, or W/A.", show_default="8")] = None,
     policy: Annotated[Path | None, typer.Option(help="A policy.json instead of --bits.", show_default=False)] = None,
-    batch: Annotated[int | None, typer.Option(help="Inferences of one batch.", min=1, show_default="the target's")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Inferences of one batch.", min=1, show_default="the target's")
+    ] = None,
     mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
     output: Annotated[str, typer.Option("--format", "-f", help="table, json or csv.")] = "table",
 ) -> None:
@@ -183,7 +194,8 @@ def cost_command(
     if bits is not None and policy is not None:
         raise PolicyError("give either --bits or --policy, not both")
     widths = _bits(bits or "8")
-    from haqc import console, policy as policies, targets  # noqa: PLC0415
+    from haqc import console, targets  # noqa: PLC0415
+    from haqc import policy as policies  # noqa: PLC0415
     from haqc.frontend import pose  # noqa: PLC0415
     from haqc.passes.cost import cost  # noqa: PLC0415
 
@@ -195,7 +207,7 @@ def cost_command(
         chosen = policies.load(graph, _text(policy), str(policy))
     priced = cost(graph, chip, chosen, batch=batch, mode=mode)
     if output == "json":
-        typer.echo(json.dumps(priced.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(priced.to_json()))
     elif output == "csv":
         typer.echo(priced.to_csv(), nl=False)
     else:
@@ -253,7 +265,7 @@ def verify_command(
     with _terminal(quiet or as_json) as ui:
         result = check_folder_or_file(path, data, ui)
     if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
+        typer.echo(json.dumps(result))
     elif not quiet:
         console.show(console.verification(result))
 
@@ -268,7 +280,7 @@ def report_command(
 
     content = read_report(folder)
     if as_json:
-        typer.echo(json.dumps(content, ensure_ascii=False))
+        typer.echo(json.dumps(content))
     else:
         console.show(console.summary(content, folder))
 
@@ -282,11 +294,15 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"'{path}' cannot be read ({error}); give a file that 'haqc compile' wrote") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise PolicyError(f"'{path}' cannot be read ({reason}); give a policy.json of 'haqc compile'") from error
 
 
-def _fail(message: str, code: int) -> None:
-    typer.echo(f"haqc: {message}", err=True)
+def _fail(message: str, code: int) -> NoReturn:
+    """Says what is wrong in one line, whatever stood in a file that the message quotes, and ends."""
+    from haqc.passes.report.wording import visible  # noqa: PLC0415
+
+    typer.echo(visible(f"haqc: {message}"), err=True)
     sys.exit(code)
 
 

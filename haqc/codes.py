@@ -19,7 +19,7 @@ class ActivationCodes:
 
 @dataclass(frozen=True, slots=True)
 class WeightCodes:
-    """One stored weight tensor: int8 codes of ``bits`` bits, a float32 scale per channel along ``axis``."""
+    """One stored weight tensor: int8 codes of ``bits`` bits, a float32 scale per channel along ``axis`` or for all."""
 
     codes: np.ndarray
     scale: np.ndarray

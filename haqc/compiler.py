@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from haqc.costmodel import build_table
 from haqc.costmodel.table import CostTable
 from haqc.data.split import Dataset, Split
 from haqc.errors import DataError, VerificationError
-from haqc.findings import Findings, Measured, annotations, versions
+from haqc.findings import Findings, Measured, notes, versions
 from haqc.folder import OutputFolder
 from haqc.frontend import input_specs, pose
 from haqc.graph import Graph
@@ -51,7 +51,7 @@ SEARCH_SAMPLES = 2000
 """Samples of the search split that score a policy during the search."""
 
 MIRROR_TOLERANCE = 1e-4
-"""Difference between mirror and onnxruntime on the float graph, as a share of the largest output, that ends a compile."""
+"""Largest difference between mirror and onnxruntime on the float graph, as a share of the largest output."""
 
 
 class Task(Protocol):
@@ -170,14 +170,16 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     clock = _Clock()
     torch.set_num_threads(1)
     with clock.part("parse"):
+        OutputFolder(request.out).check(request.model, resume=request.resume, force=request.force)
         problem = _pose(request)
         require_feasible(problem.space, problem.budget, problem.table.price(problem.space.narrowest), problem.baseline)
+        mirror = from_onnx(problem.model)
     with clock.part("data"):
         samples = _sample(request, problem, ui)
-        mirror = from_onnx(problem.model)
         _check_mirror(mirror, samples)
     fingerprint = _fingerprint(request, problem, samples)
-    folder = OutputFolder.take(request.out, resume=request.resume, force=request.force)
+    folder = OutputFolder(request.out)
+    folder.take(resume=request.resume)
     log = SearchLog(folder.file("search.jsonl"), fingerprint)
     try:
         with clock.part("calibrate"):
@@ -197,8 +199,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         network = QuantisedMirror(mirror, policy, calibration)
         if tuned is not None:
             network.load(tuned.state)
-        notes = annotations(problem.graph, problem.target, problem.table, problem.budget, policy, fingerprint)
-        emitted = emit_qcdq(problem.model, policy, network.codes(), notes)
+        carried = notes(problem.graph, problem.target, problem.table, problem.budget, policy, fingerprint)
+        emitted = emit_qcdq(problem.model, policy, network.codes(), carried)
     with clock.part("verify"):
         probe = _probe(network, samples.dataset.train)
         verification = verify(emitted, probe)
@@ -229,9 +231,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         seconds=clock.seconds,
     )
     content = findings.to_json()
-    onnxfile.write(emitted, folder.file("model.onnx"))
-    folder.write("policy.json", json.dumps(policy.to_json(), indent=1, ensure_ascii=False) + "\n")
-    probe.save(folder.state / "probe.npz")
+    folder.write("model.onnx", onnxfile.serialise(emitted))
+    folder.write("policy.json", (json.dumps(policy.to_json(), indent=1) + "\n").encode())
+    folder.save_probe(probe)
     report(content, folder.path)
     return Compiled(folder.path, content)
 
@@ -273,7 +275,8 @@ def _sample(request: Request, problem: Problem, ui: Ui) -> Samples:
     if accuracy < scoring.floor:
         raise DataError(
             f"the float model reaches {accuracy:.2f} % on the search split of '{dataset.name}', where guessing reaches "
-            f"{scoring.chance:.2f} %; check the scaling (scale, mean, std, layout in a data description) and the labels' order"
+            f"{scoring.chance:.2f} %; check the scaling (scale, mean, std, layout in a data description) and the order "
+            "of the labels"
         )
     return Samples(dataset, scoring, _logits(problem.model), runtime, search, reference, accuracy)
 
@@ -305,7 +308,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples) -> dict[s
     options = {
         "mode": problem.table.mode,
         "finetune": _short(request, samples).samples,
-        "final_finetune": _long(request, samples).samples,
+        "final_finetune": _final_samples(request, samples),
         "evaluations": request.evaluations,
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
@@ -328,15 +331,23 @@ def _short(request: Request, samples: Samples) -> Recipe:
     chosen = request.finetune
     if chosen is None:
         chosen = 1000 if samples.scoring.is_accuracy else 0
-    return Recipe(chosen, batch=min(64, max(8, len(samples.dataset.train) // 8)))
+    return Recipe(chosen, batch=_batch(16, samples), relative_rate=0.002, step_rate=0.003)
 
 
 def _long(request: Request, samples: Samples) -> Recipe:
-    short = _short(request, samples)
-    chosen = request.final_finetune
-    if chosen is None:
-        chosen = 60_000 if short.samples else 0
-    return replace(short, samples=max(chosen, short.samples))
+    chosen = _final_samples(request, samples)
+    return Recipe(chosen, batch=_batch(64, samples)) if chosen else _short(request, samples)
+
+
+def _final_samples(request: Request, samples: Samples) -> int:
+    if request.final_finetune is not None:
+        return request.final_finetune
+    return 60_000 if _short(request, samples).samples else 0
+
+
+def _batch(size: int, samples: Samples) -> int:
+    """Gives a training batch: as asked, but so that an epoch has a few."""
+    return min(size, max(4, len(samples.dataset.train) // 8))
 
 
 def _calibrate(mirror: Mirror, problem: Problem, samples: Samples) -> Calibration:
@@ -378,17 +389,16 @@ def _bench(request: Request, problem: Problem, samples: Samples, calibration: Ca
     )
 
 
-def _sensitivity(
-    problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: Ui
-) -> dict[tuple[str, int], float]:
+def _sensitivity(problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> dict[tuple[str, int], float]:
     """Measures what each free operand alone does to the output at each width; kept for resuming."""
     free = problem.space.free
-    errors = folder.load_json("sensitivity.json")
+    counts = [len(choice.widths) for choice in free]
+    errors = folder.load_table("sensitivity.json", counts)
     if errors is None:
-        task = ui.task("sensitivity", sum(len(choice.widths) for choice in free))
+        task = ui.task("sensitivity", sum(counts))
         jobs = [Job("output_error", (choice.operand.tensor, choice.widths)) for choice in free]
         errors = pool.run(jobs, task.advance)
-        folder.save_json("sensitivity.json", errors)
+        folder.save_table("sensitivity.json", errors)
     return {
         (choice.operand.tensor, bits): error
         for choice, row in zip(free, errors, strict=True)
@@ -422,8 +432,9 @@ def _search(
     done: dict[str, int] = {}
 
     def progress(allocator: str, evaluated: int, total: int, best: float) -> None:
-        bar = bars.setdefault(allocator, ui.task(f"search: {allocator}", total)) if allocator not in bars else bars[allocator]
-        bar.advance(evaluated - done.get(allocator, 0), f"best {best:.2f} %")
+        if allocator not in bars:
+            bars[allocator] = ui.task(f"search: {allocator}", total)
+        bars[allocator].advance(evaluated - done.get(allocator, 0), f"best {best:.2f} %")
         done[allocator] = evaluated
 
     return search(
@@ -498,7 +509,8 @@ def _measure(
 
 def _mismatch(difference: str) -> VerificationError:
     return VerificationError(
-        f"the emitted file does not match the mirror: {difference}; nothing was emitted: please report this with the model"
+        f"the emitted file does not match the mirror: {difference}; nothing was emitted: "
+        "please report this with the model"
     )
 
 

@@ -29,13 +29,14 @@ from haqc.passes.report.wording import (
     visible,
 )
 
-__all__ = ["Step", "Steps", "cost_table", "layer_table", "progress", "quantity", "show", "summary"]
+__all__ = ["Step", "Steps", "cost_table", "layer_table", "progress", "quantity", "show", "summary", "verification"]
 
 WIDTH = 80
 """Columns that every table and line fits into, and the width of what is not a terminal."""
 
 _SUMMARY_LINES = 40
 _ALL_LAYERS = 25
+_INTERRUPTED = "The search was interrupted: the allocators had unequal evaluations."
 _DEAREST = 15
 _GAP = 2
 _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
@@ -161,7 +162,7 @@ class Steps:
 
     def say(self, text: str) -> None:
         """Says a line on standard error, above the bars."""
-        self.bars.console.print(visible(text))
+        self.bars.console.print(visible(text), soft_wrap=True)
 
 
 @contextmanager
@@ -209,19 +210,16 @@ def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
 
 
 def verification(content: Mapping[str, Any]) -> Group:
-    """Makes what ``haqc verify`` prints: one line per consumer, and the accuracy where it was measured again."""
-    lines = [Text(f"{content['file']}: ONNX checker {content['checker']}, {content['probes']} probe inputs")]
+    """Makes what ``haqc verify`` prints of a file that is equal, and the accuracy where it was measured again."""
+    file = _shortened(content["file"], 24)
+    lines = [Text(f"{file}: ONNX checker {content['checker']}, {content['probes']:,} probe inputs")]
     for consumer in content["consumers"]:
-        verdict = "equal by the rule" if consumer["ok"] else f"differs: {consumer['first_difference']}"
-        lines.append(
-            Text(
-                f"  {consumer['name']} against {consumer['against']}: {verdict} "
-                f"({consumer['different']} of {consumer['values']} codes differ by one)"
-            )
-        )
+        lines.append(Text(f"  {visible(consumer['name'])} against {visible(consumer['against'])}: equal by the rule"))
+        lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} codes differ, by one"))
     accuracy = content.get("accuracy")
     if accuracy is not None:
-        lines.append(Text(f"  {accuracy['metric']} {accuracy['emitted']:.2f} % on {accuracy['count']} samples"))
+        name = f"{accuracy['metric']} accuracy"
+        lines.append(Text(f"  {name} {percent(accuracy['emitted'])} on {accuracy['count']:,} held-out samples"))
     return Group(*lines)
 
 
@@ -243,6 +241,7 @@ def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
         *_accuracy_lines(content["accuracy"]),
         *(_budget_line(limit) for limit in content["cost"]["budget"]),
         _allocator_line(content["allocators"]),
+        *([Text(_INTERRUPTED)] if content["interrupted"] else []),
         *_verification_lines(content["verification"]),
     ]
     if folder is not None:

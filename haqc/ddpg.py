@@ -163,11 +163,17 @@ class Agent:
         elapsed = max(0, episode - self._warm_up) * o.noise_episodes / self._episodes
         return o.noise * o.noise_decay**elapsed
 
-    def act(self, state: Array, episode: int) -> float:
-        """Gives an exploring action in [0, 1]: uniform during the warm-up, then truncated normal around the actor's."""
+    def act(self, state: Array, episode: int, widening: float = 1.0) -> float:
+        """Gives an exploring action in [0, 1]: uniform during the warm-up, then truncated normal around the actor's.
+
+        Args:
+            state: what the agent sees, shape ``[state_size]``.
+            episode: the episode's number, counted from 0.
+            widening: factor on the noise, which stays below where it began.
+        """
         if episode < self._warm_up:
             return float(self._draw.uniform())
-        return self._truncated_normal(self.choose(state), self.sigma(episode))
+        return self._truncated_normal(self.choose(state), min(self._options.noise, widening * self.sigma(episode)))
 
     def choose(self, state: Array) -> float:
         """Gives the actor's own action in [0, 1], without noise."""

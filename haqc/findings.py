@@ -163,8 +163,8 @@ class Findings:
                 "latency_s": now.latency_s,
                 "energy_j": now.energy_j,
                 "weight_bytes": now.weight_bytes,
-                "latency_share": now.latency_s / total.latency_s,
-                "energy_share": now.energy_j / total.energy_j,
+                "latency_share": _share(now.latency_s, total.latency_s),
+                "energy_share": _share(now.energy_j, total.energy_j),
                 "baseline": {"latency_s": was.latency_s, "energy_j": was.energy_j, "weight_bytes": was.weight_bytes},
                 "accuracy_lost": None,
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
@@ -177,7 +177,7 @@ class Findings:
         return self.sensitivity.get((tensor, self.policy.widths.get(tensor, 0)), 0.0)
 
 
-def annotations(
+def notes(
     graph: Graph, target: Target, table: CostTable, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Gives the JSON that the emitted file carries: policy, target, cost and provenance."""
@@ -232,9 +232,13 @@ def _limit(limit: Limit, cost: Cost) -> dict[str, Any]:
         "limit": limit.value,
         "value": value,
         "unit": _UNITS[limit.metric],
-        "share": value / limit.value,
+        "share": _share(value, limit.value),
         "met": limit.allows(cost),
     }
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
 
 
 def _per_inference(cost: Cost, batch: int) -> dict[str, float]:

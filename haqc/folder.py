@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ import numpy as np
 
 from haqc.errors import OutputError, ResumeError
 from haqc.mirror.quantised import State
+from haqc.probe import Probe
 from haqc.workbench import Tuned
 
 RESULTS = ("model.onnx", "policy.json", "report.json", "report.html", "layers.csv", "search.jsonl")
 """The files that a compile leaves; nothing half-written ever stands under these names."""
+
+_STATE = ".state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,59 +30,79 @@ class OutputFolder:
 
     path: Path
 
-    @classmethod
-    def take(cls, path: Path, *, resume: bool, force: bool) -> OutputFolder:
-        """Makes the folder ready for a compile.
+    def check(self, model: Path, *, resume: bool, force: bool) -> None:
+        """Checks, and changes nothing, that a compile of ``model`` may use the folder.
 
         Args:
+            model: the file to compile, which must not be among those that are replaced.
             resume: go on with what lies in it.
-            force: remove what an earlier compile left in it; files of other origin stay.
+            force: replace what an earlier compile left in it.
 
         Raises:
-            OutputError: it is not empty and neither is given, or it cannot be written.
+            OutputError: it is no folder; it is not empty and neither is given; or it holds files under the results'
+                names that are links, the model itself, or of other origin.
         """
-        folder = cls(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if not resume and any(path.iterdir()):
-                if not force:
-                    raise OutputError(
-                        f"'{path}' is not empty; add --resume to go on there, --force to replace what haqc left there, "
-                        "or name another folder with --out"
-                    )
-                folder._empty()
-            folder.state.mkdir(exist_ok=True)
-            check = folder.state / "writable"
-            check.write_bytes(b"")
-            check.unlink()
+            present = {entry.name for entry in self.path.iterdir()}
+        except FileNotFoundError:
+            return
         except OSError as error:
-            raise OutputError(f"'{path}' cannot be written ({error.strerror}); name another folder with --out") from error
-        return folder
+            raise self._unusable(error) from error
+        if present and not (resume or force):
+            raise OutputError(
+                f"'{self.path}' is not empty; add --resume to go on there, --force to replace what haqc left there, "
+                "or name another folder with --out"
+            )
+        for name in (name for name in (_STATE, *RESULTS) if name in present):
+            file = self.file(name)
+            if file.is_symlink():
+                raise OutputError(f"'{file}' is a link, and haqc writes nothing outside its folder; remove the link")
+            if _STATE not in present or (model.exists() and file.samefile(model)):
+                raise OutputError(
+                    f"'{file}' was not left there by a compile, and would be replaced; name another folder with --out"
+                )
+
+    def take(self, *, resume: bool) -> None:
+        """Makes the folder ready: what an earlier compile left goes, unless there is something to resume.
+
+        Files of other origin stay.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not (resume and self._has_begun()):
+                self._empty()
+            self.state.mkdir(exist_ok=True)
+            trial = self.state / "writable"
+            trial.write_bytes(b"")
+            trial.unlink()
+        except OSError as error:
+            raise self._unusable(error) from error
 
     @property
     def state(self) -> Path:
         """Where everything that resuming needs stands."""
-        return self.path / ".state"
+        return self.path / _STATE
 
     def file(self, name: str) -> Path:
         """Gives the path of one of the results."""
         return self.path / name
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Writes one of the results whole."""
-        part = self.state / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.file(name))
+        with self._whole(self.file(name)) as part:
+            part.write_bytes(content)
 
     def save_tuned(self, name: str, tuned: Tuned) -> None:
         """Keeps a tuned network: numbered arrays, and their names as JSON."""
         parameters, steps = tuned.state.parameters, tuned.state.log_scales
         index = {"parameters": list(parameters), "log_scales": list(steps), "accuracy": tuned.accuracy}
-        arrays = {f"p{i}": array for i, array in enumerate(parameters.values())}
+        arrays: dict[str, Any] = {f"p{i}": array for i, array in enumerate(parameters.values())}
         arrays |= {f"s{i}": array for i, array in enumerate(steps.values())}
-        part = self.state / f"{name}.part.npz"
-        np.savez(part, index=np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays)
-        part.replace(self.state / f"{name}.npz")
+        with self._whole(self.state / f"{name}.npz") as part:
+            np.savez(part, index=np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays)
 
     def load_tuned(self, name: str) -> Tuned | None:
         """Gives a tuned network kept before, or ``None`` when there is none.
@@ -97,26 +122,64 @@ class OutputFolder:
         except Exception as error:  # a damaged zip raises many kinds
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
 
-    def save_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Keeps a JSON value for resuming."""
-        part = self.state / f"{name}.part"
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(self.state / name)
+    def save_probe(self, probe: Probe) -> None:
+        """Keeps what ``haqc verify`` compares with."""
+        with self._whole(self.state / "probe.npz") as part:
+            probe.save(part)
 
-    def load_json(self, name: str) -> Any:
-        """Gives a JSON value kept before, or ``None``."""
+    def save_table(self, name: str, rows: Sequence[Sequence[float]]) -> None:
+        """Keeps rows of numbers for resuming."""
+        with self._whole(self.state / name) as part:
+            part.write_text(json.dumps(rows), encoding="utf-8")
+
+    def load_table(self, name: str, counts: Sequence[int]) -> list[list[float]] | None:
+        """Gives rows kept before, or ``None`` when there are none.
+
+        Args:
+            name: the name they were kept under.
+            counts: how many numbers each row has.
+
+        Raises:
+            ResumeError: the file is damaged.
+        """
         path = self.state / name
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            rows = [[float(value) for value in row] for row in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError, RecursionError, OverflowError) as error:
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
+        if [len(row) for row in rows] != list(counts) or not all(math.isfinite(value) for row in rows for value in row):
+            raise ResumeError(f"'{path}' is damaged; start again with --force")
+        return rows
+
+    def _has_begun(self) -> bool:
+        """Whether there is a log with a fingerprint; without one nobody knows what the rest was made from."""
+        log = self.file("search.jsonl")
+        if not log.is_file():
+            return False
+        with log.open("rb") as stream:
+            return stream.readline().endswith(b"\n")
 
     def _empty(self) -> None:
         for name in RESULTS:
             self.file(name).unlink(missing_ok=True)
-        if self.state.is_symlink():
-            self.state.unlink()
-        elif self.state.is_dir():
+        if self.state.is_dir():
             shutil.rmtree(self.state)
+
+    @contextmanager
+    def _whole(self, path: Path) -> Iterator[Path]:
+        """Gives a path to write to in place of ``path``, and puts the file there when it is complete.
+
+        Raises:
+            OutputError: writing fails.
+        """
+        part = self.state / f"part.{path.name}"
+        try:
+            yield part
+            part.replace(path)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> OutputError:
+        return OutputError(f"'{self.path}' cannot be written ({error.strerror}); name another folder with --out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ def pose(model: Path) -> tuple[ir.Model, Graph]:
     Raises:
         ModelError: the file cannot be read, or holds something haqc cannot treat.
     """
-    cleaned = clean(onnxfile.read(model))
-    return cleaned, parse(cleaned, model.stem)
+    given = onnxfile.read(model)
+    opset = given.opset_imports[""]
+    cleaned = clean(given)
+    return cleaned, replace(parse(cleaned, model.stem), opset=opset)
 
 
 def input_specs(model: ir.Model) -> tuple[InputSpec, ...]:

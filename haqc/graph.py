@@ -42,7 +42,7 @@ class Layer:
             were counted at an earlier layer that shares them.
         bias_values: number of stored biases.
         feature_size: product of the input's spatial extents; the input length for Gemm and MatMul.
-        bias: name of the initialiser that is its bias and is rounded to the accumulator's grid; empty when there is none.
+        bias: name of the initialiser that is its bias and is rounded to the accumulator's grid; empty without one.
         weight_axis: axis of the weights along which every output channel has its own scale.
         float_reason: why the layer stays in float, or an empty string when it is quantised.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from haqc.errors import ModelError
 OPSETS = (7, 26)
 """The oldest opset whose operators broadcast as today, and the newest one that onnxruntime has released."""
 
+MAX_RANK = 64
+"""Dimensions that a numpy array can have."""
+
 METADATA_KEY = "haqc"
 """Key of haqc's JSON in the metadata of an emitted model."""
 
@@ -29,24 +33,33 @@ def read(path: Path) -> ir.Model:
             data that is missing, too short, or outside the model's folder.
     """
     try:
-        proto = onnx.load(path, load_external_data=False)
+        proto = onnx.load(path, format="protobuf", load_external_data=False)
     except FileNotFoundError as error:
         raise ModelError(f"'{path}' does not exist; give the path of an .onnx file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"'{path}' cannot be read ({error}); give the path of an .onnx file") from error
-    except (DecodeError, ValueError, RuntimeError, AttributeError) as error:
+    except OSError as error:
+        raise ModelError(f"'{path}' cannot be read ({error.strerror}); give the path of an .onnx file") from error
+    except (DecodeError, ValueError, RuntimeError) as error:
         raise ModelError(f"'{path}' is not an ONNX file, or is truncated; export or copy it again") from error
     if not proto.ir_version or not proto.graph.node:
         raise ModelError(f"'{path}' is not an ONNX file, or holds no node; export or copy it again")
+    if not proto.graph.output:
+        raise ModelError(f"'{path}' has no output; export it again")
     _check_opset(proto, path)
+    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
+        _check_rank(value.name, len(value.type.tensor_type.shape.dim), path)
     for tensor in _tensors(proto):
         _check_tensor(tensor, path)
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(path)  # by its path, because external data are looked for beside it
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).partition("==>")[0].split()).rstrip(".")
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}; export it again") from error
-    model = ir.from_proto(proto)
+    for entry in proto.opset_import:
+        entry.domain = "" if entry.domain == "ai.onnx" else entry.domain  # two spellings of one domain
+    try:
+        model = ir.from_proto(proto)
+    except ir.serde.SerdeError as error:
+        raise ModelError(f"'{path}' is not a valid ONNX model; export it again") from error
     ir.external_data.set_base_dir(model.graph, path.resolve().parent)
     return model
 
@@ -67,14 +80,14 @@ def digest(path: Path) -> str:
     """Gives the SHA-256 of a model file and of its external data, in hex."""
     total = hashlib.sha256(path.read_bytes())
     folder = path.resolve().parent
-    proto = onnx.load(path, load_external_data=False)
+    proto = onnx.load(path, format="protobuf", load_external_data=False)
     for location in sorted({_location(tensor) for tensor in _tensors(proto) if _is_external(tensor)}):
         with (folder / location).open("rb") as stream:
             total.update(hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()
 
 
-def annotations(model: ir.Model) -> dict[str, object] | None:
+def read_annotations(model: ir.Model) -> dict[str, object] | None:
     """Gives haqc's JSON out of a model's metadata, or ``None`` when it has none."""
     text = model.metadata_props.get(METADATA_KEY)
     if text is None:
@@ -82,7 +95,9 @@ def annotations(model: ir.Model) -> dict[str, object] | None:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the model's '{METADATA_KEY}' metadata is not JSON; it was edited after haqc wrote it") from error
+        raise ModelError(
+            f"the model's '{METADATA_KEY}' metadata is not JSON; it was edited after haqc wrote it"
+        ) from error
     if not isinstance(content, dict):
         raise ModelError(f"the model's '{METADATA_KEY}' metadata is no JSON object; it was edited after haqc wrote it")
     return content
@@ -113,6 +128,10 @@ def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
                 if attribute.HasField("t"):
                     yield attribute.t
                 yield from attribute.tensors
+                if attribute.HasField("sparse_tensor"):
+                    yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+                for sparse in attribute.sparse_tensors:
+                    yield from (sparse.values, sparse.indices)
                 if attribute.HasField("g"):
                     pending.append(attribute.g)
                 pending.extend(attribute.graphs)
@@ -126,33 +145,53 @@ def _location(tensor: onnx.TensorProto) -> str:
     return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
 
 
+def _check_rank(name: str, rank: int, path: Path) -> None:
+    if rank > MAX_RANK:
+        raise ModelError(f"tensor {name!r} of '{path}' has {rank} dimensions; allowed are {MAX_RANK}: export it again")
+
+
 def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
     """Checks that a tensor's stored bytes are those its shape promises, and where they lie."""
-    where = f"tensor '{tensor.name}' of '{path}'"
+    where = f"tensor {tensor.name!r} of '{path}'"
+    _check_rank(tensor.name, len(tensor.dims), path)
     if any(extent < 0 for extent in tensor.dims):
         raise ModelError(f"{where} has a negative dimension; export the model again")
+    if tensor.data_type == onnx.TensorProto.STRING and not _is_external(tensor):
+        return  # strings have no size of their own
     try:
-        promised = ir.from_proto(tensor).nbytes
-    except (TypeError, ValueError, KeyError) as error:
-        raise ModelError(f"{where} has data type {tensor.data_type}, which is unknown; export the model again") from error
+        promised = -(-ir.DataType(tensor.data_type).bitwidth * math.prod(tensor.dims) // 8)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"{where} has data type {tensor.data_type}, which has no known size; export the model again"
+        ) from error
     if _is_external(tensor):
         _check_external(tensor, promised, path)
     elif tensor.HasField("raw_data") and len(tensor.raw_data) != promised:
-        raise ModelError(f"{where} holds {len(tensor.raw_data)} bytes where its shape needs {promised}; export it again")
+        raise ModelError(
+            f"{where} holds {len(tensor.raw_data)} bytes where its shape needs {promised}; export it again"
+        )
 
 
 def _check_external(tensor: onnx.TensorProto, promised: int, path: Path) -> None:
     folder, location = path.resolve().parent, _location(tensor)
-    where = f"the external data of tensor '{tensor.name}'"
-    file = Path(os.path.realpath(folder / location))
+    where = f"the external data of tensor {tensor.name!r}"
+    try:
+        file = Path(os.path.realpath(folder / location))
+        is_file = file.is_file()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{where} lies in a file whose name is not allowed; export the model again") from error
     if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
-        raise ModelError(f"{where} points outside the folder of '{path.name}' (to '{location}'); keep them in one folder")
-    if not file.is_file():
-        raise ModelError(f"{where} is missing: '{location}' is not beside '{path.name}'; copy it there")
+        raise ModelError(
+            f"{where} points outside the folder of '{path.name}' (to {location!r}); keep them in one folder"
+        )
+    if not is_file:
+        raise ModelError(f"{where} is missing: {location!r} is not beside '{path.name}'; copy it there")
     entries = {entry.key: entry.value for entry in tensor.external_data}
     try:
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", promised))
     except ValueError as error:
         raise ModelError(f"{where} has an offset or length that is no number; export the model again") from error
     if offset < 0 or length != promised or offset + length > file.stat().st_size:
-        raise ModelError(f"{where} needs {promised} bytes at {offset} of '{location}', which are not there; export it again")
+        raise ModelError(
+            f"{where} needs {promised} bytes at {offset} of {location!r}, which are not there; export it again"
+        )

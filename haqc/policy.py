@@ -112,7 +112,7 @@ class Space:
             weight_widths, activation_widths: what the target offers.
             min_bits: the narrowest width searched.
             pins: widths by layer name or name pattern (``fnmatch``).
-            default_pins: pin at 8/8 every layer that reads a graph input, and the last compute layer before each output.
+            default_pins: pin at 8/8 every layer that reads a graph input, and the last layer before each output.
 
         Raises:
             PolicyError: a pin names no layer, or a width the target lacks.
@@ -216,21 +216,34 @@ def load(graph: Graph, text: str, source: str) -> Policy:
     try:
         content = json.loads(text)
         schema = content["schema"]
-        layers = {entry["name"]: Bits(int(entry["weight_bits"]), int(entry["activation_bits"]))
-                  for entry in content["layers"]}
-        others = {str(tensor): int(bits) for tensor, bits in content["tensors"].items()}
+        if schema != POLICY_SCHEMA:
+            raise PolicyError(
+                f"'{source}' has policy schema {schema!r}, and this haqc reads schema {POLICY_SCHEMA}; "
+                "use the version that wrote it"
+            )
+        layers = {
+            entry["name"]: Bits(_whole(entry["weight_bits"]), _whole(entry["activation_bits"]))
+            for entry in content["layers"]
+        }
+        others = {str(tensor): _whole(bits) for tensor, bits in content["tensors"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PolicyError(f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is") from error
-    if schema != POLICY_SCHEMA:
-        raise PolicyError(f"'{source}' has policy schema {schema!r}; this haqc reads schema {POLICY_SCHEMA}")
+        raise PolicyError(
+            f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is"
+        ) from error
     unknown = [name for name in layers if name not in graph.layer]
     if unknown:
         hint = nearest(unknown[0], graph.layer)
         raise PolicyError(f"'{source}' names layer '{unknown[0]}', which the model lacks{hint}")
+    for tensor, width in others.items():
+        if tensor not in graph.operand:
+            hint = nearest(tensor, graph.operand)
+            raise PolicyError(f"'{source}' names tensor '{tensor}', which the model lacks{hint}")
+        if not 1 <= width <= FULL_BITS:
+            raise PolicyError(f"'{source}' gives tensor '{tensor}' {width} bits; allowed are 1 to {FULL_BITS}")
     widths: dict[str, int] = {}
     for layer in graph.quantised_layers:
         if layer.name not in layers:
-            raise PolicyError(f"'{source}' gives no widths for layer '{layer.name}'")
+            raise PolicyError(f"'{source}' gives no widths for layer '{layer.name}'; it is of another model")
         bits = layers[layer.name]
         for tensor, width in ((layer.weight, bits.weight), (layer.activation, bits.activation)):
             if not 1 <= width <= FULL_BITS:
@@ -243,6 +256,12 @@ def load(graph: Graph, text: str, source: str) -> Policy:
     for operand in graph.operands:
         widths.setdefault(operand.tensor, others.get(operand.tensor, operand.fixed_bits or FULL_BITS))
     return Policy(graph, {o.tensor: widths[o.tensor] for o in graph.operands})
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
 
 
 def _default_pin(graph: Graph, layer: Layer) -> str:

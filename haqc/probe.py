@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,10 @@ PROBES = 64
 """How many inputs are kept."""
 
 LARGEST_BYTES = 1 << 28
-"""Codes of all probes together stay below this; a network with larger feature maps gets fewer probes, which the report says."""
+"""Codes of all probes together stay below this; larger feature maps get fewer probes, which the report says."""
+
+PART_SAMPLES = 16
+"""Probes run in parts of at most this many, so that memory stays bounded whatever the feature maps' size."""
 
 TIE_MARGIN = 1e-3
 """Steps around a tie within which torch and onnxruntime, which sum in different orders, may round differently."""
@@ -27,7 +31,8 @@ class Probe:
 
     Attributes:
         inputs: arrays by graph input, shape ``[P, ...]``.
-        codes: the mirror's uint8 codes by activation tensor, shape ``[P, ...]``.
+        codes: the mirror's uint8 codes by activation tensor. Where the batch is not a tensor's first axis, the parts in
+            which probes run (see :func:`parts`) still lie one behind the other along the first.
         near_tie: where a code lies within ``TIE_MARGIN`` steps of a tie, by activation tensor.
         outputs: the mirror's float outputs by graph output.
     """
@@ -40,11 +45,21 @@ class Probe:
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
+    @classmethod
+    def join(cls, probes: Sequence[Probe]) -> Probe:
+        """Lays probes one behind the other."""
+
+        def joined(group: str) -> dict[str, np.ndarray]:
+            arrays = [getattr(probe, group) for probe in probes]
+            return {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+
+        return cls(joined("inputs"), joined("codes"), joined("near_tie"), joined("outputs"))
+
     def save(self, path: Path) -> None:
         """Writes the probe as an ``.npz``: numbered arrays, and their names as JSON (names of tensors are no paths)."""
         groups = {"inputs": self.inputs, "codes": self.codes, "near_tie": self.near_tie, "outputs": self.outputs}
         names = {group: list(arrays) for group, arrays in groups.items()}
-        members = {
+        members: dict[str, Any] = {
             f"{group}.{index}": np.packbits(array, axis=None) if group == "near_tie" else array
             for group, arrays in groups.items()
             for index, array in enumerate(arrays.values())
@@ -59,18 +74,35 @@ class Probe:
             DataError: the file is missing or is not a probe.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 names = json.loads(file["names"].tobytes())
                 groups = {
                     group: {str(name): file[f"{group}.{index}"] for index, name in enumerate(names[group])}
                     for group in ("inputs", "codes", "near_tie", "outputs")
                 }
+            ties = {name: _unpacked(groups["near_tie"][name], codes) for name, codes in groups["codes"].items()}
         except FileNotFoundError as error:
             raise DataError(f"'{path}' is missing; verify the model file alone, or compile again") from error
         except Exception as error:  # a damaged zip raises many kinds
             raise DataError(f"'{path}' is not a probe written by haqc; compile again") from error
-        ties = {
-            name: np.unpackbits(packed, count=groups["codes"][name].size).reshape(groups["codes"][name].shape) > 0
-            for name, packed in groups["near_tie"].items()
-        }
         return cls(groups["inputs"], groups["codes"], ties, groups["outputs"])
+
+
+def _unpacked(packed: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Gives one truth value for every code.
+
+    Raises:
+        ValueError: the codes are no bytes, or there are not as many bits as codes.
+    """
+    if codes.dtype != np.uint8 or packed.size != -(-codes.size // 8):
+        raise ValueError("codes and ties do not fit each other")
+    return np.unpackbits(packed, count=codes.size).reshape(codes.shape) > 0
+
+
+def parts(count: int) -> int:
+    """Gives the number of equal parts in which ``count`` probes run, of at most ``PART_SAMPLES`` each.
+
+    >>> parts(64), parts(16), parts(21)
+    (4, 1, 3)
+    """
+    return next(number for number in range(-(-count // PART_SAMPLES), count + 1) if count % number == 0)

@@ -80,7 +80,7 @@ def fake_bias(bias: Tensor, scale: Tensor) -> Tensor:
     """Gives the bias as the runtime will see it; the gradient passes straight through to the bias alone."""
     with torch.no_grad():
         rounded = bias_codes(bias, scale) * scale
-    return bias + (rounded - bias).detach()
+    return rounded + (bias - bias.detach())  # in this order the value is exact
 
 
 class _FakeWeight(torch.autograd.Function):

@@ -35,7 +35,9 @@ class Runtime:
             source = str(model) if isinstance(model, Path) else model
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no base of their own
-            raise ModelError(f"onnxruntime {onnxruntime.__version__} refuses the model ({_first_line(error)})") from error
+            raise ModelError(
+                f"onnxruntime {onnxruntime.__version__} refuses the model ({_first_line(error)})"
+            ) from error
         self.inputs = tuple(entry.name for entry in self._session.get_inputs())
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
 
@@ -48,7 +50,9 @@ class Runtime:
         try:
             results = self._session.run(None, dict(inputs))
         except Exception as error:
-            raise ModelError(f"onnxruntime {onnxruntime.__version__} fails on the data ({_first_line(error)})") from error
+            raise ModelError(
+                f"onnxruntime {onnxruntime.__version__} fails on the data ({_first_line(error)})"
+            ) from error
         return dict(zip(self.outputs, results, strict=True))
 
     def first_output(self, split: Split, size: int = 250) -> np.ndarray:
@@ -57,11 +61,12 @@ class Runtime:
         A model with a static batch gets exactly that many samples a run; the last run is filled up and cut.
         """
         extent = self._session.get_inputs()[0].shape[:1]
-        step = extent[0] if extent and isinstance(extent[0], int) else size
+        is_static = bool(extent) and isinstance(extent[0], int)
+        step = extent[0] if is_static else size
         parts = []
         for start in range(0, len(split), step):
-            index = np.arange(start, start + step) if step != size else np.arange(start, min(start + step, len(split)))
-            batch = split.inputs(np.minimum(index, len(split) - 1))
+            end = start + step if is_static else min(start + step, len(split))
+            batch = split.inputs(np.minimum(np.arange(start, end), len(split) - 1))
             parts.append(self.run(dict(zip(self.inputs, batch, strict=True)))[self.outputs[0]])
         return np.concatenate(parts)[: len(split)]
 

@@ -19,7 +19,7 @@ class Scoring:
 
     Attributes:
         metric: ``top-1`` against labels, ``agreement`` of the arg max with the float model's, or the ``cosine`` of
-            the whole output to the float model's.
+            the whole output to the float model's, where opposite directions score 0.
         classes: width of the output that classifies; 0 for ``cosine``.
     """
 
@@ -49,13 +49,15 @@ class Scoring:
             reference: labels ``[N]`` for ``top-1``; the float model's own output otherwise.
         """
         if self.metric == "top-1":
-            return (output.argmax(axis=-1) == reference).astype(np.float64)
+            return np.asarray(output.argmax(axis=-1) == reference, np.float64)
         if self.metric == "agreement":
-            return (output.argmax(axis=-1) == reference.argmax(axis=-1)).astype(np.float64)
-        a, b = output.reshape(len(output), -1).astype(np.float64), reference.reshape(len(reference), -1)
-        norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        products = (a * b).sum(axis=1)
-        return np.asarray(np.where(norms > 0, products / np.where(norms > 0, norms, 1), norms == 0))
+            return np.asarray(output.argmax(axis=-1) == reference.argmax(axis=-1), np.float64)
+        a, b = (values.reshape(len(values), -1).astype(np.float64) for values in (output, reference))
+        lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+        norms = lengths[0] * lengths[1]
+        cosines = np.clip((a * b).sum(axis=1) / np.where(norms > 0, norms, 1), 0, 1)
+        # An output of nothing but zeros has no direction: it is right only where the reference is zero as well.
+        return np.asarray(np.where(norms > 0, cosines, lengths[0] == lengths[1]), np.float64)
 
 
 def scoring_for(output_shape: tuple[int, ...], labelled: bool) -> Scoring:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from haqc.errors import ResumeError
+from haqc.errors import OutputError, ResumeError
 from haqc.result import Trial
 
 
@@ -20,17 +21,21 @@ class SearchLog:
 
         Raises:
             ResumeError: the log was made from something else, or is damaged; the message names what changed.
+            OutputError: the file cannot be read or written.
         """
         self.path = path
         self.accuracy: dict[str, float] = {}
-        lines = _whole_lines(path)
-        if lines:
-            self._check(lines[0], fingerprint)
-            for line in lines[1:]:
-                self._remember(line)
-        self._stream = path.open("r+b" if path.exists() else "w+b")
-        self._stream.truncate(sum(len(line) for line in lines))
-        self._stream.seek(0, os.SEEK_END)
+        try:
+            content = path.read_bytes() if path.exists() else b""
+            *lines, half_written = content.split(b"\n")
+            if lines:
+                self._check(lines[0], fingerprint)
+                for line in lines[1:]:
+                    self._remember(line)
+            self._stream = path.open("ab")
+            self._stream.truncate(len(content) - len(half_written))
+        except OSError as error:
+            raise self._unusable(error) from error
         self._recorded = set(self.accuracy)
         if not lines:
             self._write({"fingerprint": fingerprint})
@@ -46,9 +51,12 @@ class SearchLog:
         self._stream.close()
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(content, ensure_ascii=False).encode() + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        try:
+            self._stream.write(json.dumps(content).encode() + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def _check(self, line: bytes, fingerprint: Mapping[str, Any]) -> None:
         before = _parsed(line, self.path).get("fingerprint")
@@ -67,9 +75,15 @@ class SearchLog:
     def _remember(self, line: bytes) -> None:
         content = _parsed(line, self.path)
         try:
-            self.accuracy[str(content["key"])] = float(content["accuracy"])
-        except (KeyError, TypeError, ValueError) as error:
+            accuracy = float(content["accuracy"])
+            if not math.isfinite(accuracy):
+                raise ValueError(f"an accuracy of {accuracy}")
+            self.accuracy[str(content["key"])] = accuracy
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResumeError(f"'{self.path}' holds a line that is no trial; start again with --force") from error
+
+    def _unusable(self, error: OSError) -> OutputError:
+        return OutputError(f"'{self.path}' cannot be written ({error.strerror}); name another folder with --out")
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,12 +92,6 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in content.items():
         flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
     return flat
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    if not path.is_file():
-        return []
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _parsed(line: bytes, path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -86,6 +86,7 @@ def fine_tune(
     """
     if recipe.samples <= 0:
         return
+    recipe = replace(recipe, batch=min(recipe.batch, len(split)))
     mirror = network.mirror if isinstance(network, QuantisedMirror) else network
     weights = [mirror.value(name) for name in mirror.layer_parameters(graph)]
     groups = [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in weights]
@@ -148,7 +149,7 @@ def _order(count: int, recipe: Recipe, seed: int) -> Iterator[np.ndarray]:
     pool = np.empty(0, np.int64)
     left = recipe.samples
     while left > 0:
-        size = min(recipe.batch, left, count)
+        size = min(recipe.batch, left)
         while len(pool) < size:
             pool = np.concatenate([pool, generator.permutation(count)])
         yield pool[:size]

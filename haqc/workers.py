@@ -37,6 +37,7 @@ class WorkerPool:
 
     def __init__(self, bench: Bench, count: int) -> None:
         self._bench, self._count = bench, count
+        self._running: dict[multiprocessing.connection.Connection, int] = {}
         self._connections: list[multiprocessing.connection.Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
 
@@ -59,8 +60,11 @@ class WorkerPool:
             process.terminate()
         for process in self._processes:
             process.join()
+        for connection in self._connections:
+            connection.close()
         self._processes.clear()
         self._connections.clear()
+        self._running.clear()
 
     def restart(self) -> None:
         """Ends the processes, whatever they are doing, and starts fresh ones: after Ctrl-C their answers are stale."""
@@ -70,6 +74,8 @@ class WorkerPool:
     def run(self, jobs: Sequence[Job], advance: Callable[[int], None] = lambda samples: None) -> list[Any]:
         """Runs jobs and gives their results in the order of the jobs.
 
+        What still runs when this raises is abandoned: the next call starts with fresh processes.
+
         Args:
             jobs: what to run.
             advance: called with the number of samples whenever a worker reports some.
@@ -78,9 +84,11 @@ class WorkerPool:
             HaqcError: what a job raised.
             RuntimeError: a worker died, or a job failed through a bug of ours.
         """
+        if self._running:
+            self.restart()
+        running = self._running
         results: list[Any] = [None] * len(jobs)
         waiting = list(enumerate(jobs))[::-1]
-        running: dict[multiprocessing.connection.Connection, int] = {}
         for connection in self._connections:
             _hand_out(connection, waiting, running)
         while running:
@@ -90,9 +98,10 @@ class WorkerPool:
                 if message.kind == "progress":
                     advance(message.content)
                     continue
+                index = running.pop(ready)
                 if message.kind == "failure":
                     raise message.content
-                results[running.pop(ready)] = message.content
+                results[index] = message.content
                 _hand_out(ready, waiting, running)
         return results
 
@@ -109,17 +118,24 @@ def _hand_out(
 ) -> None:
     if waiting:
         index, job = waiting.pop()
-        connection.send(job)
         running[connection] = index
+        try:
+            connection.send(job)
+        except OSError as error:
+            raise _died() from error
 
 
 def _receive(connection: multiprocessing.connection.Connection) -> _Message:
     try:
         message = connection.recv()
-    except EOFError as error:
-        raise RuntimeError("a worker process died; there may be too little memory: try fewer --jobs") from error
+    except (EOFError, OSError) as error:
+        raise _died() from error
     assert isinstance(message, _Message)
     return message
+
+
+def _died() -> RuntimeError:
+    return RuntimeError("a worker process died; there may be too little memory: try fewer --jobs")
 
 
 def _serve(connection: multiprocessing.connection.Connection, bench: Bench) -> None:

@@ -24,8 +24,11 @@ BINS = 2048
 _SHARES = np.geomspace(0.04, 1.0, 64)
 """Candidate ranges, as shares of the full range."""
 
+_SMALLEST_RANGE = 1e-30
+"""A tensor whose values span less is zero throughout: no float32 step is fine enough for it."""
+
 _SMALLEST_SHARE = 1e-5
-"""No channel's scale is below this share of the tensor's largest: dead channels would overflow the int32 bias."""
+"""No channel's scale is below this share of the tensor's largest: nearly dead ones would overflow the int32 bias."""
 
 
 def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, ...]]) -> Calibration:
@@ -34,17 +37,22 @@ def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, 
     Args:
         mirror: the float mirror.
         space: says which operands there are and which widths each may take.
-        batches: calibration inputs; iterated twice, so a list or a re-iterable.
+        batches: calibration inputs; iterated several times, so a list or a re-iterable.
 
     Raises:
         DataError: the calibration data drives an activation to infinity or NaN.
-        ModelError: a weight tensor holds infinities or NaN.
+        ModelError: a weight tensor holds infinities or NaN, or an activation is not of type float32.
     """
     activations = [choice for choice in space.choices if choice.operand.kind == "activation"]
     weights = [choice for choice in space.choices if choice.operand.kind == "weight"]
     tensors = tuple(choice.operand.tensor for choice in activations)
     axes = {layer.weight: layer.weight_axis for layer in space.graph.layers}
-    low, high, samples = _extremes(_observe(mirror, tensors, batches), tensors)
+    weight_grids = {
+        (choice.operand.tensor, bits): _weight_grid(mirror, choice.operand.tensor, axes[choice.operand.tensor], bits)
+        for choice in weights
+        for bits in _widths(choice)
+    }
+    low, high = _extremes(_observe(mirror, tensors, batches), tensors)
     histograms = _histograms(_observe(mirror, tensors, batches), low, high)
     return Calibration(
         activations={
@@ -52,12 +60,8 @@ def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, 
             for tensor, choice in zip(tensors, activations, strict=True)
             for bits in _widths(choice)
         },
-        weights={
-            (choice.operand.tensor, bits): _weight_grid(mirror, choice.operand.tensor, axes[choice.operand.tensor], bits)
-            for choice in weights
-            for bits in _widths(choice)
-        },
-        samples=samples,
+        weights=weight_grids,
+        samples=sum(len(batch[0]) for batch in batches),
     )
 
 
@@ -69,24 +73,25 @@ def _widths(choice: Choice) -> tuple[int, ...]:
 def _observe(
     mirror: Mirror, tensors: tuple[str, ...], batches: Iterable[tuple[np.ndarray, ...]]
 ) -> Iterator[dict[str, np.ndarray]]:
-    with torch.no_grad():
-        for batch in batches:
+    for batch in batches:
+        with torch.no_grad():  # not round the yield, where it would hold for whoever reads
             values = mirror.run(tuple(torch.from_numpy(array) for array in batch), tensors)
-            yield dict(zip(tensors, (value.numpy() for value in values), strict=True))
+        yield dict(zip(tensors, (value.numpy() for value in values), strict=True))
 
 
 def _extremes(
     observed: Iterable[dict[str, np.ndarray]], tensors: tuple[str, ...]
-) -> tuple[dict[str, float], dict[str, float], int]:
-    low, high, samples = dict.fromkeys(tensors, 0.0), dict.fromkeys(tensors, 0.0), 0
+) -> tuple[dict[str, float], dict[str, float]]:
+    low, high = dict.fromkeys(tensors, 0.0), dict.fromkeys(tensors, 0.0)
     for values in observed:
-        samples += len(next(iter(values.values())))
         for tensor, value in values.items():
+            if value.dtype != np.float32:
+                raise ModelError(f"tensor '{tensor}' is of type {value.dtype}; export the model in float32")
             low[tensor] = min(low[tensor], float(value.min()))
             high[tensor] = max(high[tensor], float(value.max()))
             if not np.isfinite(value).all():
                 raise DataError(f"tensor '{tensor}' becomes infinite or NaN on the calibration data; check its scaling")
-    return low, high, samples
+    return low, high
 
 
 def _histograms(
@@ -102,8 +107,8 @@ def _histograms(
 
 def _activation_grid(counts: np.ndarray, low: float, high: float, bits: int) -> ActivationGrid:
     """Gives the grid with the least mean squared error over a histogram."""
-    if not high > low:
-        return ActivationGrid(1.0, 0)  # the tensor is zero throughout
+    if high - low < _SMALLEST_RANGE:
+        return ActivationGrid(1.0, 0)
     top = activation_range(bits)[1]
     edges = np.linspace(low, high, BINS + 1)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -116,26 +121,31 @@ def _activation_grid(counts: np.ndarray, low: float, high: float, bits: int) -> 
 
 
 def _weight_grid(mirror: Mirror, tensor: str, axis: int, bits: int) -> WeightGrid:
-    """Gives, for every channel, the scale with the least squared error."""
+    """Gives, for every channel, the scale with the least squared error.
+
+    Weights with a batch axis of their own share one scale: runtimes have no integer kernel that takes more.
+    """
     weight = mirror.value(tensor).detach().numpy()
     if not np.isfinite(weight).all():
         raise ModelError(f"weight '{tensor}' holds infinities or NaN; repair or retrain the model")
-    flat = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1).astype(np.float32)
+    is_batched = weight.ndim > 2 and axis == weight.ndim - 1  # only a MatMul has its channels last
+    channels = 1 if is_batched else weight.shape[axis]
+    flat = np.moveaxis(weight, axis, 0).reshape(channels, -1).astype(np.float32)
     largest = np.abs(flat).max(axis=1)
     if bits == 1:
         return WeightGrid(_floored(np.abs(flat).mean(axis=1)), axis)
     bottom, top = weight_range(bits)
-    best_scale = largest / top
-    best_error = np.full(len(flat), np.inf, np.float32)
-    for share in np.linspace(0.2, 1.0, 41, dtype=np.float32):
-        scale = np.maximum(largest * share / (top + 0.5), 1e-30)[:, None]
+    best_scale, best_error = largest, np.full(len(flat), np.inf, np.float32)
+    for share in np.append(np.linspace(0.2, 1.0, 41) / (top + 0.5), 1 / top).astype(np.float32):
+        scale = np.maximum(largest * share, 1e-30)[:, None]
         error = ((np.clip(np.round(flat / scale), bottom, top) * scale - flat) ** 2).sum(axis=1)
         better = error < best_error
         best_error = np.where(better, error, best_error)
         best_scale = np.where(better, scale[:, 0], best_scale)
+    is_dead = largest == 0  # any scale will do for zeros; that of the others leaves the bias its room
+    best_scale = np.where(is_dead, best_scale[~is_dead].max(initial=0.0), best_scale)
     return WeightGrid(_floored(best_scale), axis)
 
 
 def _floored(scale: np.ndarray) -> np.ndarray:
-    largest = float(scale.max())
-    return np.maximum(scale, largest * _SMALLEST_SHARE if largest > 0 else 1.0).astype(np.float32)
+    return np.asarray(np.maximum(scale, _SMALLEST_SHARE * (float(scale.max()) or 1.0)), np.float32)

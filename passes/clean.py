@@ -7,41 +7,47 @@ onnxscript's.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript import optimizer, rewriter, version_converter
-from onnxscript.rewriter.rules.common import matmul_add_to_gemm_rule
+from onnxscript.rewriter import pattern
 
 from haqc.errors import ModelError
 
 MIN_OPSET = 21
 """The opset of emitted files, unless the model's own is higher: the first with per-channel and 4-bit quantisers."""
 
+MIN_IR_VERSION = 10
+"""The file format that goes with this opset; before version 4 every initialiser had to be an input."""
+
 _FOLD_LIMIT = 1 << 26
-"""Constants of up to this many bytes are folded; exporters leave transposed weights behind that layers must see."""
+"""Constants of up to this many values are folded; exporters leave transposed weights behind that layers must see."""
 
 
 def clean(model: ir.Model) -> ir.Model:
     """Gives the model in the form that all later passes work on; the model given is changed.
 
-    Batch-norms behind a Conv, ConvTranspose or Gemm are folded, ``MatMul + Add`` becomes Gemm where both are of rank
-    two, initialisers are no inputs, the opset is at least 21, every node has a unique name, and a batch size that the
-    exporter froze is free again.
+    Batch-norms behind a Conv, ConvTranspose or Gemm are folded, ``MatMul + Add`` of a constant vector becomes Gemm
+    where both operands are of rank two, initialisers are no inputs, the opset is at least 21, every node has a unique
+    name, and a batch size that the exporter froze is free again, unless the graph is built for that size alone.
 
     Raises:
         ModelError: the opset conversion or the folding failed; the message says where.
     """
     opset = model.opset_imports.get("", 0)
-    names = _names_by_weight(model)
+    model.ir_version = max(MIN_IR_VERSION, model.ir_version)
     try:
         common.RemoveInitializersFromInputsPass()(model)
         if opset < MIN_OPSET:
             _convert(model)
-        optimizer.optimize(model, input_size_limit=_FOLD_LIMIT, output_size_limit=_FOLD_LIMIT)
-        rewriter.rewrite(model, pattern_rewrite_rules=[matmul_add_to_gemm_rule])
+        _drop_absent_inputs(model)
+        names, names_by_weight = {node: node.name for node in model.graph if node.name}, _names_by_weight(model)
+        optimizer.optimize_ir(model, input_size_limit=_FOLD_LIMIT, output_size_limit=_FOLD_LIMIT, should_fold=_may_fold)
+        rewriter.rewrite(model, pattern_rewrite_rules=[*_GEMM_RULE.commute()])
         ir.passes.Sequential(
             common.ClearMetadataAndDocStringPass(),
             common.TopologicalSortPass(),
@@ -50,9 +56,11 @@ def clean(model: ir.Model) -> ir.Model:
     except ModelError:
         raise
     except Exception as error:  # third-party passes raise whatever their parts raise
-        raise ModelError(f"the graph cannot be cleaned up ({_first_line(error)}); check it with 'onnx.checker'") from error
+        raise ModelError(
+            f"the graph cannot be cleaned up ({_first_line(error)}); check it with 'onnx.checker'"
+        ) from error
     _free_batch(model)
-    _name_nodes(model, names)
+    _name_nodes(model, names, names_by_weight)
     _unshare_biases(model)
     return model
 
@@ -69,20 +77,75 @@ def _convert(model: ir.Model) -> None:
     finally:
         logger.setLevel(level)
     if model.opset_imports.get("", 0) != MIN_OPSET:
-        raise ModelError(f"the model's opset {opset} cannot be converted to {MIN_OPSET}; export it with opset 17 or later")
+        raise ModelError(
+            f"the model's opset {opset} cannot be converted to {MIN_OPSET}; export it with opset 17 or later"
+        )
+
+
+def _may_fold(node: ir.Node) -> bool | None:
+    """Refuses to fold a node whose output may be large: the limit on outputs is only read once they are computed.
+
+    Gives ``None``, which leaves the decision to the folding's own rules, where every output is known to be small.
+    """
+    for value in node.outputs:
+        extents = [] if value.shape is None else [extent for extent in value.shape if isinstance(extent, int)]
+        if value.shape is None or len(extents) < len(value.shape) or math.prod(extents) > _FOLD_LIMIT:
+            return False
+    return None
+
+
+def _drop_absent_inputs(model: ir.Model) -> None:
+    """Drops optional inputs spelt out as absent at the end of a node; rewriting rules take them for values."""
+    for node in model.graph.all_nodes():
+        count = len(node.inputs)
+        while count and node.inputs[count - 1] is None:
+            count -= 1
+        node.resize_inputs(count)
+
+
+def _is_dense(context: object, x: ir.Value, weight: ir.Value, bias: ir.Value) -> bool:
+    """Whether ``x @ weight + bias`` is a Gemm: matrices, and one constant a column."""
+    del context
+    ranks = [None if value.shape is None else len(value.shape) for value in (x, weight, bias)]
+    return ranks == [2, 2, 1] and bias.const_value is not None
+
+
+_GEMM_RULE = pattern.RewriteRule(
+    lambda op, x, weight, bias: op.Add(op.MatMul(x, weight), bias),
+    lambda op, x, weight, bias: op.Gemm(x, weight, bias),
+    _is_dense,
+)
 
 
 def _free_batch(model: ir.Model) -> None:
     """Makes a static batch symbolic, so that data run in batches of any size.
 
-    Reshapes that spell the batch out copy it instead. Where that is not enough the mirror differs from the model, which
-    the compiler checks before it starts.
+    Reshapes that spell the batch out copy it instead. Where an output keeps its batch size nonetheless, because the
+    graph has constants for every sample, everything stays static.
     """
     values = [*model.graph.inputs, *model.graph.outputs]
     extents = {value.shape[0] if value.shape is not None and len(value.shape) else None for value in values}
-    batch = extents.pop()
-    if extents or not isinstance(batch, int):
+    batch = extents.pop() if len(extents) == 1 else None
+    if not isinstance(batch, int):
         return
+    _copy_batch_in_reshapes(model, batch)
+    _infer_with_batch(model, "batch")
+    if any(value.shape is not None and isinstance(value.shape[0], int) for value in model.graph.outputs):
+        _infer_with_batch(model, batch)
+
+
+def _infer_with_batch(model: ir.Model, batch: int | str) -> None:
+    """Gives inputs and outputs a batch, and infers all shapes anew from it."""
+    for node in model.graph:
+        for value in node.outputs:
+            value.shape = value.shape if value.is_graph_output() else None
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        assert value.shape is not None
+        value.shape = ir.Shape([batch, *list(value.shape)[1:]])
+    common.ShapeInferencePass(strict_mode=False)(model)
+
+
+def _copy_batch_in_reshapes(model: ir.Model, batch: int) -> None:
     for node in model.graph:
         data, target = (*node.inputs, None, None)[:2]
         if node.op_type != "Reshape" or target is None or target.const_value is None:
@@ -91,16 +154,11 @@ def _free_batch(model: ir.Model) -> None:
         rows = data.shape[0] if data is not None and data.shape is not None and len(data.shape) else None
         if len(shape) and shape[0] == batch == rows and "allowzero" not in node.attributes:
             free = ir.tensor(np.concatenate([[0], shape[1:]]).astype(np.int64), name=f"{target.name}_of_{node.name}")
-            value = ir.Value(name=free.name, const_value=free, shape=free.shape, type=ir.TensorType(free.dtype))
+            value = ir.Value(
+                name=free.name, const_value=free, shape=ir.Shape(shape.shape), type=ir.TensorType(free.dtype)
+            )
             model.graph.register_initializer(value)
             node.replace_input_with(1, value)
-    for node in model.graph:
-        for value in node.outputs:
-            value.shape = value.shape if value.is_graph_output() else None
-    for value in values:
-        assert value.shape is not None
-        value.shape = ir.Shape(["batch", *list(value.shape)[1:]])
-    common.ShapeInferencePass()(model)
 
 
 def _names_by_weight(model: ir.Model) -> dict[str, str]:
@@ -113,12 +171,12 @@ def _names_by_weight(model: ir.Model) -> dict[str, str]:
     return names
 
 
-def _name_nodes(model: ir.Model, names: Mapping[str, str]) -> None:
-    """Gives every node a unique name: the one it had when the model was read, its own, or that of its first output."""
+def _name_nodes(model: ir.Model, names: Mapping[ir.Node, str], names_by_weight: Mapping[str, str]) -> None:
+    """Gives every node a unique name: the one it had when the model was read, or that of its first output."""
     seen: set[str] = set()
     for node in model.graph:
         weight = str(node.inputs[1].name) if len(node.inputs) > 1 and node.inputs[1] is not None else ""
-        name = names.get(weight) or node.name or node.outputs[0].name or node.op_type
+        name = names.get(node) or names_by_weight.get(weight) or node.outputs[0].name or node.op_type
         unique, count = name, 1
         while unique in seen:
             unique, count = f"{name}_{count}", count + 1

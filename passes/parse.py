@@ -65,10 +65,7 @@ def _with_batch_of_one(model: ir.Model) -> ir.Model:
         for output in node.outputs:
             if output not in inputs:
                 output.shape = None
-    try:
-        common.ShapeInferencePass()(copy)
-    except Exception as error:  # the C++ inference raises its own kinds
-        raise ModelError(f"shapes cannot be inferred ({error}); check the model with 'onnx.checker'") from error
+    common.ShapeInferencePass(strict_mode=False)(copy)  # what cannot be inferred stays unknown, and is refused by name
     return copy
 
 
@@ -121,7 +118,7 @@ class _Parser:
             Operation(
                 name=str(node.name),
                 op=node.op_type,
-                reads=_unique(_name(root(v)) for n in chain for v in n.inputs if _is_read(v, chain)),
+                reads=_unique(_name(root(v)) for n in chain for v in n.inputs if v is not None and _is_read(v, chain)),
                 writes=_unique(_name(value) for value in written),
                 layer=str(node.name) if is_layer else None,
             )
@@ -135,12 +132,20 @@ class _Parser:
         data_shape, weight_shape = _shape(data), _shape(weight)
         output_shape = _shape(node.outputs[0])
         batch = _static_batch(self.model)
-        groups, kernel, stride = 1, (), ()
+        groups = 1
+        kernel: tuple[int, ...] = ()
+        stride: tuple[int, ...] = ()
         if node.op_type in ("Conv", "ConvTranspose"):
             groups = _int(node, "group", 1)
             kernel = weight_shape[2:]
             stride = _ints(node, "strides", (1,) * len(kernel))
             in_channels, out_channels = data_shape[1], output_shape[1]
+            read = weight_shape[1] * groups if node.op_type == "Conv" else weight_shape[0]
+            if read != in_channels or groups < 1 or in_channels % groups or out_channels % groups:
+                raise ModelError(
+                    f"the weights of layer '{node.name}', of shape {list(weight_shape)} in {groups} groups, do not fit "
+                    f"{in_channels} channels of data; export the model again"
+                )
             feature_size = element_count(data_shape[2:])
             if node.op_type == "Conv":
                 rows, columns = element_count(output_shape[2:]), out_channels // groups
@@ -202,7 +207,7 @@ class _Parser:
             if operation.op == "Add" and len(operation.reads) < 2 and not self._adds_to_itself(operation):
                 continue  # adding a constant is no join: it stays in float beside its neighbours
             for tensor in operation.reads:
-                if tensor not in operands:
+                if tensor not in operands and _is_float(self._value(tensor)):  # shapes are computed in integers
                     reason = f"read only by {operation.op}, which runs at {FULL_BITS} bits"
                     operands[tensor] = Operand(
                         tensor, "activation", (), self._values(tensor), self._signed(tensor), FULL_BITS, reason
@@ -313,6 +318,8 @@ def _float_reason(node: ir.Node) -> str:
     data, weight = node.inputs[0], node.inputs[1]
     if is_constant(data):
         return "its left operand is constant"
+    if not all(value is not None and _is_float(value) for value in (data, weight)):
+        return "its operands are no floating-point numbers"
     if not is_constant(weight):
         return "" if node.op_type == "MatMul" else "its weights are computed while the model runs"
     assert weight is not None
@@ -343,8 +350,13 @@ def _sole_reader(value: ir.Value) -> ir.Node | None:
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
 
 
-def _is_read(value: ir.Value | None, chain: list[ir.Node]) -> bool:
-    return value is not None and not is_constant(value) and value.producer() not in chain
+def _is_read(value: ir.Value, chain: list[ir.Node]) -> bool:
+    return not is_constant(value) and value.producer() not in chain
+
+
+def _is_float(value: ir.Value) -> bool:
+    dtype = value.const_value.dtype if value.const_value is not None else value.dtype
+    return dtype is None or dtype.is_floating_point()
 
 
 def _static_batch(model: ir.Model) -> int:
@@ -358,16 +370,18 @@ def _shape(value: ir.Value) -> tuple[int, ...]:
     """Gives a concrete shape.
 
     Raises:
-        ModelError: the shape is unknown or symbolic.
+        ModelError: the shape is unknown or symbolic, or has an extent under 1.
     """
-    shape = value.shape
-    if shape is None and value.const_value is not None:
-        shape = value.const_value.shape
+    shape = value.const_value.shape if value.const_value is not None else value.shape
     if shape is None or not all(isinstance(extent, int) for extent in shape):
         raise ModelError(
-            f"the shape of tensor '{value.name}' cannot be inferred (it is {shape}); export the model with fixed sizes"
+            f"the shape of tensor '{value.name}' cannot be inferred (it is {shape}); export the model with fixed sizes "
+            "or look for its mistake with onnx.shape_inference.infer_shapes(model, strict_mode=True)"
         )
-    return tuple(int(str(extent)) for extent in shape)
+    extents = tuple(int(str(extent)) for extent in shape)
+    if any(extent < 1 for extent in extents):
+        raise ModelError(f"tensor '{value.name}' of shape {list(extents)} holds nothing; export the model again")
+    return extents
 
 
 def _int(node: ir.Node, name: str, default: int) -> int:

@@ -10,7 +10,7 @@ Two runs, each on equal input codes, so that one flipped rounding does not trave
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ import onnx_ir as ir
 
 from haqc import onnxfile
 from haqc.errors import ModelError
-from haqc.probe import Probe
+from haqc.probe import Probe, parts
 from haqc.runtime import Runtime
 
 DEFAULTS_SHARE = 1e-3
@@ -30,7 +30,6 @@ OUTPUT_TOLERANCE = 1e-4
 """Difference of float outputs, as a share of their largest magnitude, allowed between the mirror and the runtime."""
 
 _GIVEN = "haqc.given."
-_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +106,12 @@ def verify(model: ir.Model, probe: Probe) -> Verification:
     """
     check(model)
     pieces = _Cut.of(model)
-    missing = [tensor for tensor in probe.codes if tensor not in pieces.codes]
-    if missing:
-        raise ModelError(f"the model has no quantiser behind '{missing[0]}'; it was not emitted from this compile")
     cut = Runtime(pieces.cut_model, optimised=False)
+    differs = sorted({*pieces.codes} ^ {*probe.codes}) or sorted({*probe.outputs} - {*cut.outputs})
+    if differs:
+        raise ModelError(
+            f"model and mirror differ in the quantiser or output at '{differs[0]}'; verify what one compile wrote"
+        )
     return Verification(len(probe), (_unoptimised(pieces, cut, probe), _defaults(pieces, cut, probe.inputs)))
 
 
@@ -236,11 +237,8 @@ def _output_difference(got: Mapping[str, np.ndarray], expected: Mapping[str, np.
 
 
 def _run(runtime: Runtime, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs in small batches, so that memory stays bounded whatever the feature maps' size."""
-    parts = [runtime.run({name: array[index] for name, array in inputs.items()}) for index in _slices(inputs)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _slices(inputs: Mapping[str, np.ndarray]) -> Iterator[slice]:
-    count = len(next(iter(inputs.values())))
-    return (slice(start, start + _BATCH) for start in range(0, count, _BATCH))
+    """Runs in the parts that the mirror's probes ran in; the first input has the batch first."""
+    count = parts(len(next(iter(inputs.values()))))
+    pieces = zip(*(np.split(array, count) for array in inputs.values()), strict=True)
+    results = [runtime.run(dict(zip(inputs, piece, strict=True))) for piece in pieces]
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}

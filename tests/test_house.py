@@ -28,7 +28,7 @@ LAYERS = (
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
-    ("compiler",),
+    ("check", "compiler", "frontend"),
     ("__main__", "cli", "console"),
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
@@ -46,7 +47,7 @@ class Mirror(nn.Module):
         """Builds the mirror of a cleaned model.
 
         Raises:
-            ModelError: an operator, or a form of it, has no mirror.
+            ModelError: an operator, a form of it, or the type of an initialiser has no mirror.
         """
         super().__init__()
         graph = model.graph
@@ -62,15 +63,19 @@ class Mirror(nn.Module):
 
     def _store(self, name: str, value: ir.Value) -> None:
         assert value.const_value is not None
-        array = torch.from_numpy(np.array(value.const_value.numpy()))
+        try:
+            array = torch.from_numpy(np.array(value.const_value.numpy()))
+        except TypeError as error:
+            raise ModelError(
+                f"initialiser '{name}' has type {value.const_value.dtype}, which the mirror lacks; "
+                "export the model in float32"
+            ) from error
         self._slot[name] = len(self.constants)
         self.constants.append(nn.Parameter(array, requires_grad=array.is_floating_point()))
 
     def value(self, name: str) -> nn.Parameter:
         """Gives an initialiser by its ONNX name."""
-        parameter = self.constants[self._slot[name]]
-        assert isinstance(parameter, nn.Parameter)
-        return parameter
+        return cast(nn.Parameter, self.constants[self._slot[name]])  # torch.fx traces it, and then it is a proxy
 
     def has(self, name: str) -> bool:
         """Whether a name is that of an initialiser."""
@@ -88,6 +93,7 @@ class Mirror(nn.Module):
                 self.value(name).copy_(torch.from_numpy(array))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Gives the graph's outputs for its inputs, each with the batch first."""
         return self.run(inputs, self.outputs)
 
     def run(self, inputs: tuple[Tensor, ...], wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
@@ -130,7 +136,9 @@ def from_onnx(model: ir.Model) -> Mirror:
 def _steps(model: ir.Model) -> tuple[Step, ...]:
     """Builds the functions of all nodes, in order, with the point at which each tensor dies."""
     nodes = list(model.graph)
-    last_use = {str(value.name): index for index, node in enumerate(nodes) for value in node.inputs if value is not None}
+    last_use = {
+        str(value.name): index for index, node in enumerate(nodes) for value in node.inputs if value is not None
+    }
     steps = []
     initializers = model.graph.initializers
     for index, node in enumerate(nodes):

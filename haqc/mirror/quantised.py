@@ -13,7 +13,7 @@ from haqc.calibration import ActivationGrid, Calibration, WeightGrid
 from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
 from haqc.mirror.module import Mirror
 from haqc.policy import Policy
-from haqc.probe import TIE_MARGIN, Probe
+from haqc.probe import TIE_MARGIN, Probe, parts
 from haqc.quant import activation_codes, along_axis, bias_codes, fake_activation, fake_bias, fake_weight, weight_codes
 
 
@@ -31,6 +31,7 @@ class ActivationQuantiser(nn.Module):
         return self.log_scale.exp()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Gives ``x`` as the runtime will see it."""
         return fake_activation(x, self.scale, self.zero_point, self.bits)
 
     def codes(self, x: Tensor) -> Tensor:
@@ -52,6 +53,7 @@ class WeightQuantiser(nn.Module):
         return self.log_scale.exp()
 
     def forward(self, weight: Tensor) -> Tensor:
+        """Gives the weights as the runtime will see them."""
         return fake_weight(weight, along_axis(self.scale, self.axis, weight.ndim), self.bits)
 
     def codes(self, weight: Tensor) -> Tensor:
@@ -70,10 +72,11 @@ class BiasQuantiser(nn.Module):
     def scale(self, bias: Tensor) -> Tensor:
         """Gives the scale of every element of the bias."""
         activation, weight = self._sources
-        scale = activation.scale * weight.scale
+        scale: Tensor = activation.scale * weight.scale
         return scale.repeat(bias.numel() // scale.numel()).reshape(bias.shape)
 
     def forward(self, bias: Tensor) -> Tensor:
+        """Gives the bias as the runtime will see it."""
         return fake_bias(bias, self.scale(bias))
 
 
@@ -100,6 +103,7 @@ class QuantisedMirror(nn.Module):
         self.steps = nn.ModuleList([*self.activations.values(), *self.weights.values()])
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Gives the graph's outputs for its inputs, each with the batch first."""
         return self.run(inputs, self.mirror.outputs)
 
     def run(self, inputs: tuple[Tensor, ...], wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
@@ -114,20 +118,28 @@ class QuantisedMirror(nn.Module):
         """Gives a copy of everything that training changes."""
         return State(
             {name: _array(self.mirror.value(name)) for name in self.mirror.layer_parameters(self.policy.graph)},
-            {tensor: _array(q.log_scale) for tensor, q in {**self.activations, **self.weights}.items()},
+            {tensor: _array(step) for tensor, step in self._steps().items()},
         )
 
     def load(self, state: State) -> None:
         """Takes parameters and steps over from a state."""
         self.mirror.load(state.parameters)
         with torch.no_grad():
-            for tensor, quantiser in {**self.activations, **self.weights}.items():
-                quantiser.log_scale.copy_(torch.from_numpy(state.log_scales[tensor]))
+            for tensor, step in self._steps().items():
+                step.copy_(torch.from_numpy(state.log_scales[tensor]))
 
+    def _steps(self) -> dict[str, nn.Parameter]:
+        steps = {tensor: quantiser.log_scale for tensor, quantiser in self.activations.items()}
+        return steps | {tensor: quantiser.log_scale for tensor, quantiser in self.weights.items()}
 
-    @torch.no_grad()
     def probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
         """Runs the mirror on a few inputs and keeps every code it computed."""
+        count = parts(len(inputs[0]))
+        pieces = zip(*(np.split(array, count) for array in inputs), strict=True)
+        return Probe.join([self._probe(piece) for piece in pieces])
+
+    @torch.no_grad()
+    def _probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
         wanted = (*self.activations, *self.mirror.outputs)
         values = self.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
         value = dict(zip(dict.fromkeys(wanted), values, strict=True))

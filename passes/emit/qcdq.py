@@ -38,6 +38,7 @@ def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations:
         ModelError: the model's operators need an IR version that runtimes do not read.
     """
     emitted = model.clone()
+    _annotate(emitted, policy, annotations)
     writer = _Writer(emitted)
     for name, array in codes.floats.items():
         writer.replace_constant(name, array)
@@ -47,7 +48,9 @@ def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations:
         writer.quantise_bias(name, bias)
     for name, activation in codes.activations.items():
         writer.quantise_activation(name, activation)
-    _annotate(emitted, policy, annotations)
+    for layer in policy.graph.layers:
+        if layer.float_reason and layer.op != "MatMul" and layer.activation in codes.activations:
+            writer.shield(layer.name, codes.activations[layer.activation])
     emitted.graph.sort()
     emitted.ir_version = _lowest_ir_version(emitted)
     emitted.producer_name, emitted.producer_version = "haqc", str(annotations.get("haqc", ""))
@@ -61,16 +64,34 @@ class _Writer:
         self.graph = model.graph
         self.values = {str(v.name): v for node in self.graph for v in node.outputs}
         self.values |= {str(v.name): v for v in self.graph.inputs}
-        self.taken = set(self.values) | set(self.graph.initializers)
+        self.nodes = {str(node.name): node for node in self.graph}
+        self.taken = {*self.values, *self.graph.initializers, *self.nodes}
 
     def replace_constant(self, name: str, array: np.ndarray) -> None:
         """Gives an initialiser new values of the same shape and type."""
         self.graph.initializers[name].const_value = ir.tensor(array, name=name)
 
+    def shield(self, name: str, activation: ActivationCodes) -> None:
+        """Clips what a float layer reads to the range of its codes, which changes no value.
+
+        At its defaults onnxruntime quantises the constant weights of a Conv or Gemm that reads a DequantizeLinear.
+        """
+        node = self.nodes[name]
+        value = node.inputs[0]
+        assert value is not None
+        bounds = [
+            self._constant(f"{name}_{which}", np.array(np.float32(code - activation.zero_point) * activation.scale))
+            for which, code in zip(("low", "high"), activation_range(activation.bits), strict=True)
+        ]
+        node.replace_input_with(
+            0, self._node("Clip", [value, *bounds], f"{name}_shielded", ir.DataType.FLOAT, value.shape)
+        )
+
     def quantise_weight(self, name: str, weight: WeightCodes) -> None:
         """Replaces float weights by int8 codes and a DequantizeLinear."""
-        zeros = np.zeros(weight.scale.shape, np.int8)
-        self._dequantise_constant(name, weight.codes, weight.scale, zeros, weight.axis)
+        whole = weight.scale.size == 1 != weight.codes.shape[weight.axis]  # one scale for the whole tensor
+        scale = weight.scale.reshape(()) if whole else weight.scale
+        self._dequantise_constant(name, weight.codes, scale, np.zeros(scale.shape, np.int8), weight.axis)
 
     def quantise_bias(self, name: str, bias: BiasCodes) -> None:
         """Replaces a float bias by int32 codes and a DequantizeLinear."""
@@ -101,7 +122,7 @@ class _Writer:
         inputs = [self._constant(f"{name}_codes", codes), self._constant(f"{name}_scale", scale)]
         if zeros is not None:
             inputs.append(self._constant(f"{name}_zero_point", zeros))
-        attributes = [ir.AttrInt64("axis", axis)]
+        attributes = [ir.AttrInt64("axis", axis)] if scale.ndim else []
         shape = ir.Shape(codes.shape)
         result = self._node("DequantizeLinear", inputs, f"{name}_dequantised", ir.DataType.FLOAT, shape, attributes)
         for node, index in readers:
@@ -127,7 +148,7 @@ class _Writer:
     def _constant(self, name: str, array: np.ndarray) -> ir.Value:
         unique = self._unique(name)
         tensor = ir.tensor(array, name=unique)
-        value = ir.Value(name=unique, const_value=tensor, shape=tensor.shape, type=ir.TensorType(tensor.dtype))
+        value = ir.Value(name=unique, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
         self.graph.register_initializer(value)
         return value
 
@@ -156,5 +177,7 @@ def _lowest_ir_version(model: ir.Model) -> int:
     opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
     version = onnx.helper.find_min_ir_version_for(opsets, ignore_unknown=True)
     if version > MAX_IR_VERSION:
-        raise ModelError(f"the model needs ONNX IR version {version}, runtimes read {MAX_IR_VERSION}; export an older opset")
+        raise ModelError(
+            f"the model needs ONNX IR version {version}, runtimes read {MAX_IR_VERSION}; export an older opset"
+        )
     return int(max(version, 10))

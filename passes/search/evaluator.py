@@ -90,6 +90,10 @@ class Account:
         """How many more distinct policies it may propose."""
         return self.allowance - len(self._own)
 
+    def has_proposed(self, policy: Policy) -> bool:
+        """Whether the allocator proposed this very policy before."""
+        return policy.key in self._own
+
     def evaluate(self, policies: Sequence[Policy]) -> list[Trial]:
         """Gives one trial per policy; what the allocator proposed before costs it nothing.
 

@@ -1,0 +1,1 @@
+"""The compiler's passes: one file, one verb, one public function each."""

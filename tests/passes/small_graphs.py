@@ -1,0 +1,367 @@
+"""Small seeded networks, one for each form of layer and join, and their way to an emitted file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from haqc.calibration import Calibration
+from haqc.codes import NetworkCodes
+from haqc.graph import Graph
+from haqc.mirror import from_onnx
+from haqc.mirror.quantised import QuantisedMirror
+from haqc.passes.calibrate import calibrate
+from haqc.passes.clean import clean
+from haqc.passes.emit.qcdq import emit_qcdq
+from haqc.passes.parse import parse
+from haqc.policy import Policy, Space
+
+WIDTHS = tuple(range(1, 9))
+ANNOTATIONS: Mapping[str, Any] = {"haqc": "0", "policy": {"seed": 1}, "note": "30 µJ"}
+
+
+class Builder:
+    """Collects the nodes and seeded weights of one small model."""
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(20181121)
+        self._nodes: list[NodeProto] = []
+        self._weights: list[TensorProto] = []
+
+    def weight(self, name: str, *shape: int) -> str:
+        scale = max(1, int(np.prod(shape[1:]))) ** -0.5
+        return self.constant(name, self._random.standard_normal(shape) * scale)
+
+    def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
+        self._weights.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self._nodes.append(helper.make_node(op, list(inputs), [output], name=f"{output}.node", **attributes))
+        return output
+
+    def conv(self, x: str, output: str, cin: int, cout: int, kernel: int = 3, groups: int = 1) -> str:
+        weight = self.weight(f"{output}.w", cout, cin // groups, kernel, kernel)
+        bias = self.weight(f"{output}.b", cout)
+        return self.node("Conv", [x, weight, bias], output, group=groups, pads=[kernel // 2] * 4)
+
+    def relu(self, x: str, output: str) -> str:
+        return self.node("Relu", [x], output)
+
+    def relu6(self, x: str, output: str) -> str:
+        bounds = [self.constant(f"{output}.low", 0.0), self.constant(f"{output}.high", 6.0)]
+        return self.node("Clip", [x, *bounds], output)
+
+    def model(
+        self, inputs: Mapping[str, Sequence[int]], outputs: Mapping[str, Sequence[int]], opset: int = 21
+    ) -> ModelProto:
+        """Finishes the model; shapes are those of one sample."""
+        values = [
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in group.items()]
+            for group in (inputs, outputs)
+        ]
+        graph = helper.make_graph(self._nodes, "small", *values, self._weights)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def conv_relu(opset: int = 21) -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 8), "r1")
+    x = b.relu(b.conv(x, "c2", 8, 6), "r2")
+    b.conv(x, "y", 6, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)}, opset)
+
+
+def conv_relu6() -> ModelProto:
+    b = Builder()
+    x = b.relu6(b.conv("x", "c1", 3, 8), "r1")
+    x = b.relu6(b.conv(x, "c2", 8, 6), "r2")
+    b.conv(x, "y", 6, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def depthwise() -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 8, kernel=1), "r1")
+    x = b.relu6(b.conv(x, "c2", 8, 8, groups=8), "r2")
+    b.conv(x, "y", 8, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def grouped() -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 4, 8, groups=2), "r1")
+    x = b.conv(x, "c2", 8, 12, groups=4)
+    b.conv(x, "y", 12, 4, kernel=1)
+    return b.model({"x": (4, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def conv_1d() -> ModelProto:
+    b = Builder()
+    x = b.node("Conv", ["x", b.weight("w1", 8, 3, 5), b.weight("b1", 8)], "c1", pads=[2, 2], strides=[2])
+    x = b.relu(x, "r1")
+    b.node("Conv", [x, b.weight("w2", 4, 8, 3)], "y", dilations=[2])
+    return b.model({"x": (3, 32)}, {"y": (4, 12)})
+
+
+def transposed(groups: int = 1) -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 8), "r1")
+    weight, bias = b.weight("w2", 8, 6 // groups, 3, 3), b.weight("b2", 6)
+    x = b.node("ConvTranspose", [x, weight, bias], "t1", strides=[2, 2], group=groups, pads=[1, 1, 1, 1])
+    b.conv(b.relu(x, "r2"), "y", 6, 4, kernel=1)
+    return b.model({"x": (3, 6, 6)}, {"y": (4, 11, 11)})
+
+
+def gemm() -> ModelProto:
+    b = Builder()
+    x = b.node("Gemm", ["x", b.weight("w1", 24, 16), b.weight("b1", 24)], "g1", transB=1)
+    x = b.node("Gemm", [b.relu(x, "r1"), b.weight("w2", 24, 20), b.weight("b2", 20)], "g2", transB=0)
+    b.node("Gemm", [b.relu(x, "r2"), b.weight("w3", 10, 20)], "y", transB=1)
+    return b.model({"x": (16,)}, {"y": (10,)})
+
+
+def scaled_gemm() -> ModelProto:
+    b = Builder()
+    x = b.node("Gemm", ["x", b.weight("w1", 24, 16), b.weight("b1", 24)], "g1", transB=1, alpha=0.7, beta=1.5)
+    x = b.node("Gemm", [b.relu(x, "r1"), b.weight("w2", 24, 20), b.weight("b2", 1, 20)], "g2", beta=0.5)
+    b.node("Gemm", [b.relu(x, "r2"), b.weight("w3", 10, 20), b.constant("b3", 0.1)], "y", transB=1)
+    return b.model({"x": (16,)}, {"y": (10,)})
+
+
+def tokens() -> ModelProto:
+    """MatMul, bias and ReLU on [batch, tokens, features]."""
+    b = Builder()
+    x = b.node("Add", [b.node("MatMul", ["x", b.weight("w1", 8, 16)], "m1"), b.weight("b1", 16)], "a1")
+    x = b.node("Add", [b.weight("b2", 12), b.node("MatMul", [b.relu(x, "r1"), b.weight("w2", 16, 12)], "m2")], "a2")
+    b.node("MatMul", [x, b.weight("w3", 12, 4)], "y")
+    return b.model({"x": (5, 8)}, {"y": (5, 4)})
+
+
+def attention() -> ModelProto:
+    """Two MatMuls of two activations each."""
+    b = Builder()
+    names = [
+        b.node("Add", [b.node("MatMul", ["x", b.weight(f"{n}.w", 8, 8)], f"{n}.m"), b.weight(f"{n}.b", 8)], n)
+        for n in "qkv"
+    ]
+    key = b.node("Transpose", [names[1]], "kt", perm=[0, 2, 1])
+    scores = b.node("Mul", [b.node("MatMul", [names[0], key], "qk"), b.constant("s", 8**-0.5)], "scores")
+    mixed = b.node("MatMul", [b.node("Softmax", [scores], "p", axis=-1), names[2]], "mixed")
+    b.node("MatMul", [mixed, b.weight("out.w", 8, 4)], "y")
+    return b.model({"x": (6, 8)}, {"y": (6, 4)})
+
+
+def residual() -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 8), "r1")
+    for name in ("a", "b"):
+        inner = b.relu(b.conv(x, f"{name}1", 8, 8), f"{name}1r")
+        x = b.relu(b.node("Add", [x, b.conv(inner, f"{name}2", 8, 8)], f"{name}.sum"), f"{name}r")
+    pooled = b.node("Flatten", [b.node("GlobalAveragePool", [x], "gap")], "flat")
+    b.node("Gemm", [pooled, b.weight("fc.w", 10, 8), b.weight("fc.b", 10)], "y", transB=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (10,)})
+
+
+def concatenation() -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 6), "r1")
+    left, right = b.conv(x, "c2", 6, 4, kernel=1), b.relu(b.conv(x, "c3", 6, 4), "r3")
+    x = b.node("Concat", [left, right, x], "cat", axis=1)
+    b.conv(x, "y", 14, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def pooling() -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 8), "r1")
+    x = b.node("MaxPool", [x], "mp", kernel_shape=[2, 2], strides=[2, 2])
+    x = b.conv(x, "c2", 8, 8)
+    x = b.node("AveragePool", [x], "ap", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    x = b.node("GlobalAveragePool", [b.relu(b.conv(x, "c3", 8, 12), "r3")], "gap")
+    b.conv(x, "y", 12, 4, kernel=1)
+    return b.model({"x": (3, 16, 16)}, {"y": (4, 1, 1)})
+
+
+def shared_weights() -> ModelProto:
+    b = Builder()
+    weight = b.weight("shared", 8, 8, 3, 3)
+    x = b.relu(b.conv("x", "c1", 3, 8), "r1")
+    x = b.relu(b.node("Conv", [x, weight, b.weight("b2", 8)], "c2", pads=[1] * 4), "r2")
+    x = b.relu(b.node("Conv", [x, weight, b.weight("b3", 8)], "c3", pads=[1] * 4), "r3")
+    b.conv(x, "y", 8, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def shared_bias() -> ModelProto:
+    """Two layers with one bias: each gets a grid of its own."""
+    b = Builder()
+    bias = b.weight("b", 8)
+    x = b.relu(b.node("Conv", ["x", b.weight("w1", 8, 3, 1, 1), bias], "c1"), "r1")
+    b.node("Conv", [x, b.weight("w2", 8, 8, 1, 1), bias], "y")
+    return b.model({"x": (3, 8, 8)}, {"y": (8, 8, 8)})
+
+
+def read_output() -> ModelProto:
+    """An output that a layer also reads."""
+    b = Builder()
+    b.relu(b.conv("x", "c1", 3, 8), "features")
+    b.conv("features", "y", 8, 4)
+    return b.model({"x": (3, 8, 8)}, {"features": (8, 8, 8), "y": (4, 8, 8)})
+
+
+def shared_input() -> ModelProto:
+    """An input that two layers read."""
+    b = Builder()
+    x = b.node("Add", [b.conv("x", "c1", 3, 4), b.relu(b.conv("x", "c2", 3, 4, kernel=1), "r2")], "sum")
+    b.conv(x, "y", 4, 4)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def two_inputs() -> ModelProto:
+    b = Builder()
+    x = b.node("Concat", [b.conv("x", "c1", 3, 4), b.relu(b.conv("z", "c2", 2, 4), "r2")], "cat", axis=1)
+    b.conv(x, "y", 8, 4)
+    return b.model({"x": (3, 6, 6), "z": (2, 6, 6)}, {"y": (4, 6, 6)})
+
+
+def preactivation() -> ModelProto:
+    """Residual blocks that rectify first: the sum is read by an Add and by a Relu whose result is quantised again."""
+    b = Builder()
+    x = b.conv("x", "c1", 3, 8)
+    for name in "ab":
+        inner = b.relu(b.conv(b.relu(x, f"{name}0r"), f"{name}1", 8, 8), f"{name}1r")
+        x = b.node("Add", [x, b.conv(inner, f"{name}2", 8, 8)], f"{name}.sum")
+    b.conv(b.relu(x, "last"), "y", 8, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def other_activations() -> ModelProto:
+    b = Builder()
+    x = b.node("LeakyRelu", [b.conv("x", "c1", 3, 8)], "l1", alpha=0.1)
+    x = b.node("HardSwish", [b.conv(x, "c2", 8, 8)], "h2")
+    x = b.node("Sigmoid", [b.conv(x, "c3", 8, 8)], "s3")
+    x = b.node("Tanh", [b.conv(x, "c4", 8, 8)], "t4")
+    b.conv(x, "y", 8, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def squeeze_excite() -> ModelProto:
+    b = Builder()
+    x = b.relu(b.conv("x", "c1", 3, 8), "r1")
+    s = b.node("GlobalAveragePool", [x], "gap")
+    s = b.node("Sigmoid", [b.conv(b.relu(b.conv(s, "e1", 8, 4, kernel=1), "er"), "e2", 4, 8, kernel=1)], "gate")
+    b.conv(b.node("Mul", [x, s], "scaled"), "y", 8, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def quantised_on_both_sides() -> ModelProto:
+    """Element-wise operators between two quantised tensors, which runtimes fuse to integer kernels of their own."""
+    b = Builder()
+    x = b.conv("x", "c1", 3, 8)
+    parts = [x, b.node("Sigmoid", [x], "s"), b.node("LeakyRelu", [x], "l", alpha=0.2), b.node("Tanh", [x], "t")]
+    parts.append(b.node("Mul", [x, b.conv("x", "c2", 3, 8)], "m"))
+    parts.append(b.node("Softmax", [x], "sm", axis=1))
+    joined = b.node("Concat", parts, "cat", axis=1)
+    b.conv(joined, "y", 48, 4, kernel=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4, 8, 8)})
+
+
+def batched_weights() -> ModelProto:
+    """A MatMul whose weights have a batch axis of their own."""
+    b = Builder()
+    x = b.node("MatMul", ["x", b.weight("w1", 2, 8, 6)], "m1")
+    b.node("MatMul", [b.relu(x, "r1"), b.weight("w2", 2, 6, 4)], "y")
+    return b.model({"x": (2, 5, 8)}, {"y": (2, 5, 4)})
+
+
+def tokens_first() -> ModelProto:
+    """Layers on [tokens, batch, features], as recurrent networks and some transformers have it."""
+    b = Builder()
+    x = b.node("Transpose", ["x"], "xt", perm=[1, 0, 2])
+    x = b.relu(b.node("Add", [b.node("MatMul", [x, b.weight("w1", 8, 16)], "m1"), b.weight("b1", 16)], "a1"), "r1")
+    x = b.node("MatMul", [x, b.weight("w2", 16, 4)], "m2")
+    b.node("Transpose", [x], "y", perm=[1, 0, 2])
+    return b.model({"x": (5, 8)}, {"y": (5, 4)})
+
+
+def float_layers() -> ModelProto:
+    """Two layers that share their weights along different axes stay in float, between tensors that are quantised."""
+    b = Builder()
+    both = b.weight("both", 16, 16)
+    x = b.relu(b.node("Gemm", ["x", b.weight("w0", 16, 16), b.weight("b0", 16)], "g0", transB=1), "r0")
+    left = b.node("Gemm", [x, both, b.weight("b1", 16)], "g1", transB=1)
+    right = b.node("Gemm", [x, b.weight("w2", 16, 16), b.weight("b2", 16)], "g2", transB=1)
+    x = b.node("Add", [left, right], "sum")
+    left = b.node("Gemm", [x, both, b.weight("b3", 16)], "g3", transB=0)
+    right = b.node("Gemm", [x, b.weight("w4", 16, 16), b.weight("b4", 16)], "g4", transB=1)
+    x = b.node("Concat", [left, right], "cat", axis=1)
+    b.node("Gemm", [x, b.weight("w5", 8, 32), b.weight("b5", 8)], "y", transB=1)
+    return b.model({"x": (16,)}, {"y": (8,)})
+
+
+GRAPHS: Mapping[str, Callable[[], ModelProto]] = {
+    builder.__name__: builder
+    for builder in (
+        conv_relu, conv_relu6, depthwise, grouped, conv_1d, transposed, gemm, scaled_gemm, tokens, attention, residual,
+        concatenation, pooling, shared_weights, shared_bias, read_output, shared_input, two_inputs, preactivation,
+        other_activations, squeeze_excite, quantised_on_both_sides, batched_weights, tokens_first, float_layers,
+    )
+} | {"grouped_transposed": lambda: transposed(2)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A small model, ready to be quantised at any policy."""
+
+    model: ir.Model
+    graph: Graph
+    space: Space
+    calibration: Calibration
+
+    @classmethod
+    def of(cls, proto: ModelProto, scale: float = 1.0) -> Prepared:
+        model = clean(ir.from_proto(proto))
+        graph = parse(model, "small")
+        space = Space.of(graph, WIDTHS, WIDTHS, min_bits=1, default_pins=False)
+        data = samples(model, 32, seed=1, scale=scale)
+        return cls(model, graph, space, calibrate(from_onnx(model), space, [data]))
+
+    def random_policy(self, seed: int) -> Policy:
+        random = np.random.default_rng(seed)
+        return self.space.policy({c.operand.tensor: int(random.choice(c.widths)) for c in self.space.free})
+
+    def quantise(self, policy: Policy) -> Quantised:
+        return Quantised(self, policy, QuantisedMirror(from_onnx(self.model), policy, self.calibration))
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A small model at a policy."""
+
+    prepared: Prepared
+    policy: Policy
+    network: QuantisedMirror
+
+    @cached_property
+    def codes(self) -> NetworkCodes:
+        return self.network.codes()
+
+    def emit(self) -> ir.Model:
+        return emit_qcdq(self.prepared.model, self.policy, self.codes, ANNOTATIONS)
+
+    def inputs(self, count: int = 32, seed: int = 2) -> tuple[np.ndarray, ...]:
+        return samples(self.prepared.model, count, seed)
+
+
+def samples(model: ir.Model, count: int, seed: int, scale: float = 1.0) -> tuple[np.ndarray, ...]:
+    """Draws standard normal inputs."""
+    random = np.random.default_rng(seed)
+    shapes = [[count, *[int(str(extent)) for extent in list(value.shape or [])[1:]]] for value in model.graph.inputs]
+    return tuple((random.standard_normal(shape) * scale).astype(np.float32) for shape in shapes)

@@ -1,0 +1,290 @@
+"""The search as a whole: budgets, pins, memory, repeats, interruption, and toys whose optimum is known."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from haqc.budget import Budget, Cost
+from haqc.errors import InfeasibleBudget, Interrupted
+from haqc.passes.search import SearchOptions, search
+from haqc.passes.search.evaluator import Account, Evaluator
+from haqc.passes.search.options import AgentOptions
+from haqc.passes.search.problem import Problem
+from haqc.passes.search.state import plan_steps, width_of
+from haqc.passes.search.wall import confine
+from haqc.policy import Bits, Policy, Space
+from haqc.result import SearchResult, Trial
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, toy, within
+
+TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3)
+
+
+@dataclass
+class Run:
+    """A search with everything that went in and out of it."""
+
+    toy: Toy
+    budget: Budget
+    options: SearchOptions = field(default_factory=lambda: SearchOptions(evaluations=12, agent=TINY))
+    evaluate: Callable[[Sequence[Policy]], Sequence[float]] | None = None
+    recorded: list[Trial] = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
+    shown: list[tuple[str, int, int, float]] = field(default_factory=list)
+
+    def __call__(self) -> SearchResult:
+        return search(
+            self.toy.space,
+            self.budget,
+            price,
+            self._evaluate,
+            baseline=price(self.toy.space.widest),
+            float_accuracy=FLOAT_ACCURACY,
+            sensitivity=self.toy.sensitivity,
+            options=self.options,
+            record=self.recorded.append,
+            progress=lambda *row: self.shown.append(row),
+        )
+
+    def _evaluate(self, policies: Sequence[Policy]) -> Sequence[float]:
+        self.asked.append([policy.key for policy in policies])
+        return (self.evaluate or self.toy.evaluate)(policies)
+
+
+def test_finds_the_optimum_of_a_small_additive_toy() -> None:
+    small = toy(5, weights=(2, 4, 8), activations=(2, 4, 8))
+    budget = within(small.space, energy=0.7)
+    result = Run(small, budget, SearchOptions(evaluations=32, agent=TINY))()
+    assert result.best.accuracy == pytest.approx(optimum(small, budget), abs=1e-9)
+
+
+def test_comes_close_to_the_optimum_under_an_interaction_and_two_limits() -> None:
+    small = toy(5, seed=2, weights=(2, 4, 8), activations=(2, 4, 8), interaction=0.5)
+    budget = within(small.space, energy=0.8, latency=0.8)
+    result = Run(small, budget, SearchOptions(evaluations=32, agent=TINY))()
+    best, worst = optimum(small, budget), small.accuracy(small.space.narrowest)
+    assert result.best.accuracy > best - 0.02 * (best - worst)
+
+
+def best_of_random(problem: Toy, budget: Budget, evaluations: int, seed: int) -> float:
+    """Uniformly random actions, under the same wall and for as many evaluations."""
+    draw = np.random.default_rng(seed)
+    rules = Problem(problem.space, budget, price, problem.sensitivity)
+    order = [step.choice for step in plan_steps(problem.space)]
+    found: dict[str, float] = {}
+    while len(found) < evaluations:
+        asked = {c.operand.tensor: width_of(draw.uniform(), c.widths) for c in order}
+        policy = problem.space.policy(confine(rules, asked, order, spend_slack=True))
+        found[policy.key] = problem.accuracy(policy)
+    return max(found.values())
+
+
+def test_the_agent_beats_random_search_at_equal_evaluations() -> None:
+    gains = []
+    for seed in range(3):
+        problem = toy(16, seed=11 + seed, interaction=0.3)
+        budget = within(problem.space, energy=0.6)
+        run = Run(problem, budget, SearchOptions(evaluations=64, seed=seed))
+        ddpg = run().allocators[2]
+        assert ddpg.best is not None
+        assert ddpg.evaluations == 64
+        gains.append(ddpg.best.accuracy - best_of_random(problem, budget, 64, seed))
+    assert statistics.median(gains) > 0
+
+
+TOYS = st.builds(
+    toy,
+    st.integers(2, 5),
+    st.integers(0, 50),
+    weights=st.sampled_from([(2, 3, 4, 5, 6, 7, 8), (2, 4, 8), (8,), (4, 8)]),
+    activations=st.sampled_from([(2, 3, 4, 5, 6, 7, 8), (2, 4, 8), (8,)]),
+    interaction=st.sampled_from([0.0, 1.0]),
+)
+FRACTION = st.floats(0.2, 1.0)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(TOYS, st.dictionaries(st.sampled_from(["energy", "latency", "size", "memory"]), FRACTION, max_size=3))
+def test_the_budget_and_the_pins_always_hold(problem: Toy, fractions: dict[str, float]) -> None:
+    budget = within(problem.space, **fractions)
+    run = Run(problem, budget, SearchOptions(evaluations=6, agent=TINY))
+    if not budget.allows(price(problem.space.narrowest)):
+        with pytest.raises(InfeasibleBudget, match="cannot be met"):
+            run()
+        return
+    result = run()
+    assert result.best in result.trials
+    assert result.best.accuracy == max(trial.accuracy for trial in result.trials)
+    for trial in result.trials:
+        assert budget.allows(trial.cost)
+        assert trial.cost == price(trial.policy)
+        assert trial.policy.layer_bits[0] == trial.policy.layer_bits[-1] == Bits(8, 8)
+
+
+def test_nothing_to_decide_gives_the_one_policy() -> None:
+    pinned = toy(2)
+    result = Run(pinned, Budget(()))()
+    assert [trial.policy.key for trial in result.trials] == [pinned.space.widest.key]
+    assert [row.evaluations for row in result.allocators] == [1, 1, 1]
+
+
+def test_each_policy_is_evaluated_and_recorded_once_in_order() -> None:
+    run = Run(toy(4), within(toy(4).space, energy=0.7))
+    result = run()
+    asked = [key for batch in run.asked for key in batch]
+    assert len(asked) == len(set(asked))
+    assert [trial.policy.key for trial in run.recorded] == asked
+    assert result.trials == tuple(run.recorded)
+    assert max(len(batch) for batch in run.asked) <= 4
+
+
+def test_a_policy_known_from_another_counts_but_is_not_evaluated_again() -> None:
+    problem = toy(3, weights=(8,), activations=(2, 4, 8))  # three policies in all
+    run = Run(problem, Budget(()))
+    result = run()
+    assert sorted(len(batch) for batch in run.asked) == [1, 2]
+    assert [(row.name, row.evaluations) for row in result.allocators] == [("uniform", 1), ("greedy", 1), ("ddpg", 1)]
+    assert {row.best.allocator for row in result.allocators if row.best} == {"uniform"}
+
+
+def test_rewards_are_a_tenth_of_the_points_lost() -> None:
+    result = Run(toy(4), within(toy(4).space, energy=0.7))()
+    for trial in result.trials:
+        assert trial.reward == pytest.approx(0.1 * (trial.accuracy - FLOAT_ACCURACY), abs=1e-12)
+
+
+def test_equal_accuracies_go_to_the_cheaper() -> None:
+    flat = Run(toy(4), within(toy(4).space, energy=0.9), evaluate=lambda policies: [50.0] * len(policies))
+    result = flat()
+    assert result.best.cost.energy_j == min(trial.cost.energy_j for trial in result.trials)
+
+
+def test_progress_names_each_allocator_up_to_its_allowance() -> None:
+    run = Run(toy(4), within(toy(4).space, energy=0.7))
+    result = run()
+    for row in result.allocators:
+        last = [shown for shown in run.shown if shown[0] == row.name][-1]
+        assert row.best is not None
+        assert last == (row.name, row.evaluations, 8 if row.name == "uniform" else 12, row.best.accuracy)
+
+
+def test_two_runs_are_identical_and_another_seed_is_not() -> None:
+    problem = toy(5, interaction=0.5)
+    options = [SearchOptions(evaluations=12, agent=TINY, seed=seed) for seed in (4, 4, 5)]
+    runs = [Run(problem, within(problem.space, energy=0.7), option) for option in options]
+    results = [run() for run in runs]
+    assert runs[0].asked == runs[1].asked
+    assert [t.to_json() for t in results[0].trials] == [t.to_json() for t in results[1].trials]
+    assert runs[0].asked != runs[2].asked
+
+
+def test_a_replay_from_a_log_proposes_the_same() -> None:
+    problem = toy(5, interaction=0.5)
+    whole = Run(problem, within(problem.space, energy=0.7))
+    expected = whole()
+    killed = Run(problem, whole.budget, evaluate=interrupted_after(17, problem))
+    killed()
+    log = {trial.policy.key: trial.accuracy for trial in killed.recorded}
+    evaluated: list[str] = []
+
+    def answer(policies: Sequence[Policy]) -> list[float]:
+        evaluated.extend(policy.key for policy in policies if policy.key not in log)
+        return [log.get(policy.key, problem.accuracy(policy)) for policy in policies]
+
+    resumed = Run(problem, whole.budget, evaluate=answer)
+    assert [t.to_json() for t in resumed().trials] == [t.to_json() for t in expected.trials]
+    assert resumed.asked == whole.asked
+    assert not set(evaluated) & set(log)
+
+
+def interrupted_after(count: int, problem: Toy) -> Callable[[Sequence[Policy]], Sequence[float]]:
+    """Evaluates until more than ``count`` policies would be."""
+    done = []
+
+    def evaluate(policies: Sequence[Policy]) -> list[float]:
+        done.extend(policies)
+        if len(done) > count:
+            raise KeyboardInterrupt
+        return problem.evaluate(policies)
+
+    return evaluate
+
+
+def test_an_interrupt_keeps_what_there_is() -> None:
+    problem = toy(5)
+    run = Run(problem, within(problem.space, energy=0.7), evaluate=interrupted_after(17, problem))
+    result = run()
+    assert result.interrupted
+    assert 0 < len(result.trials) <= 17
+    assert result.allocators[-1].name == "ddpg"
+    assert result.best.accuracy == max(trial.accuracy for trial in run.recorded)
+    assert not Run(problem, run.budget)().interrupted
+
+
+def test_an_interrupt_before_the_first_result_leaves_nothing() -> None:
+    problem = toy(5)
+    with pytest.raises(Interrupted, match="nothing to emit"):
+        Run(problem, within(problem.space, energy=0.7), evaluate=interrupted_after(0, problem))()
+
+
+def test_an_infeasible_budget_is_refused_with_the_smallest_reachable_value() -> None:
+    problem = toy(6)
+    with pytest.raises(InfeasibleBudget) as caught:
+        Run(problem, within(problem.space, energy=0.01, latency=0.9, size=0.1))()
+    least, whole = price(problem.space.narrowest), price(problem.space.widest)
+    message = str(caught.value)
+    assert message.startswith("budget energy=0.01 and size=0.1 cannot be met: the smallest reachable energy is ")
+    assert f"energy is {least.energy_j / whole.energy_j:.4g} of 8/8" in message
+    assert f"size is {least.weight_bytes / whole.weight_bytes:.4g} of 8/8" in message
+    assert f"{least.weight_bytes / 1024:.4g} KiB" in message
+    assert "2/2 everywhere but 'l0' and 'l5' at 8/8" in message
+    assert "latency" not in message
+    allowed = dict(pair.split("=") for pair in message.split("allow ")[1].split(", or")[0].split(" and "))
+    assert within(problem.space, **{m: float(v) for m, v in allowed.items()}).allows(least)
+
+
+def test_an_unusable_sensitivity_is_refused() -> None:
+    space = Space.of(chain(3), (2, 8), (2, 8))
+    good = {(c.operand.tensor, b): 0.0 for c in space.free for b in c.widths}
+    for bad in ({}, good | {("w1", 2): -1.0}, good | {("w1", 2): float("nan")}):
+        with pytest.raises(ValueError, match="sensitivity of 'w1' at 2 bits"):
+            Problem(space, Budget(()), price, bad)
+
+
+def test_an_allowance_cannot_be_exceeded() -> None:
+    problem = toy(4)
+    rules = Problem(problem.space, Budget(()), price, problem.sensitivity)
+    evaluator = Evaluator(rules, problem.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+    account = Account("x", 1, evaluator, lambda *row: None)
+    with pytest.raises(ValueError, match="'x' proposes 2 policies where 1 are left"):
+        account.evaluate([problem.space.widest, problem.space.narrowest])
+
+
+def test_a_policy_over_the_budget_is_never_evaluated() -> None:
+    problem = toy(4)
+    rules = Problem(problem.space, within(problem.space, energy=0.9), price, problem.sensitivity)
+    evaluator = Evaluator(rules, problem.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+    with pytest.raises(AssertionError, match="over the budget"):
+        evaluator.trials_of([problem.space.widest], "x")
+    assert evaluator.trials == ()
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(ValueError, match="batch must be at least 1"):
+        SearchOptions(batch=0)
+
+
+def test_costs_of_the_toy_never_rise_as_widths_fall() -> None:
+    space = toy(4).space
+    wide = price(space.uniform(8, 8))
+    for width in range(7, 1, -1):
+        narrow = price(space.uniform(width, width))
+        assert all(narrow.value(m) <= wide.value(m) for m in ("energy", "latency", "size", "memory"))
+        wide = narrow
+    assert wide != Cost()

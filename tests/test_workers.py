@@ -1,0 +1,224 @@
+"""Jobs are functions of the bench and their arguments, whatever ran before, wherever they run, in whatever order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from haqc import onnxfile
+from haqc.data.split import Split, Transform
+from haqc.errors import DataError
+from haqc.mirror import from_onnx
+from haqc.score import Scoring
+from haqc.train import Recipe, outputs
+from haqc.workbench import Bench, Tuned, Worker
+from haqc.workers import Job, WorkerPool, usable_cpus
+from tests.passes.small_graphs import GRAPHS, Prepared
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return Prepared.of(GRAPHS["gemm"]())
+
+
+def _split(count: int, seed: int) -> Split:
+    x = np.random.default_rng(seed).standard_normal((count, 16)).astype(np.float32)
+    return Split((x,), None, (Transform(),))
+
+
+@pytest.fixture(scope="module")
+def bench(prepared: Prepared) -> Bench:
+    train, search = _split(96, 0), _split(64, 1)
+    mirror = from_onnx(prepared.model)
+    return Bench(
+        model=onnxfile.serialise(prepared.model),
+        graph=prepared.graph,
+        calibration=prepared.calibration,
+        logits="y",
+        scoring=Scoring("agreement", 10),
+        train=train,
+        teacher=outputs(mirror, "y", train),
+        search=search,
+        reference=outputs(mirror, "y", search),
+        probe=train.take(slice(0, 16)),
+        short=Recipe(64, 16),
+        long=Recipe(192, 16),
+        seed=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def jobs(prepared: Prepared) -> list[Job]:
+    """Jobs of very different length, so that two processes finish them out of order."""
+    policies = [dict(prepared.random_policy(seed).widths) for seed in range(3)]
+    return [
+        Job("tune", (policies[0],)),
+        Job("output_error", ("w2", (2, 4, 8))),
+        Job("score", (policies[1],)),
+        Job("tune_float"),
+        Job("output_error", ("r1", (1, 8))),
+        Job("score", (policies[0],)),
+        Job("score", (policies[2],)),
+    ]
+
+
+def _ignore(samples: int) -> None:
+    """Takes progress and does nothing."""
+
+
+def _alone(bench: Bench, job: Job) -> Any:
+    return getattr(Worker(bench), job.method)(*job.arguments, _ignore)
+
+
+def _arrays(result: Any) -> dict[str, np.ndarray]:
+    assert isinstance(result, Tuned)
+    return {**result.state.parameters, **{f"step of {n}": a for n, a in result.state.log_scales.items()}}
+
+
+def _same(first: Any, second: Any) -> None:
+    """Fails unless two results are equal to the bit."""
+    if not isinstance(first, Tuned):
+        assert first == second
+        return
+    assert first.accuracy == second.accuracy
+    arrays, others = _arrays(first), _arrays(second)
+    assert list(arrays) == list(others)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, others[name])
+
+
+@pytest.fixture(scope="module")
+def expected(bench: Bench, jobs: list[Job]) -> list[Any]:
+    return [_alone(bench, job) for job in jobs]
+
+
+def test_a_job_does_not_depend_on_those_before_it(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
+    worker = Worker(bench)
+    for number in (6, 3, 0, 5, 4, 1, 0, 2, 5):
+        job = jobs[number]
+        _same(getattr(worker, job.method)(*job.arguments, _ignore), expected[number])
+
+
+def test_tuning_gives_what_was_trained(bench: Bench, expected: list[Any]) -> None:
+    tuned, start = expected[0], Worker(bench).mirror
+    assert any((array != start.value(name).detach().numpy()).any() for name, array in tuned.state.parameters.items())
+    assert {*tuned.state.log_scales} == {operand.tensor for operand in bench.graph.operands}
+    assert expected[3].state.log_scales == {}
+    assert expected[3].accuracy > 80  # a float network that was distilled from itself
+
+
+def test_fine_tuning_never_reads_the_search_split(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
+    """Another search split, of nonsense, gives another score and the very same network."""
+    spoiled = replace(bench, search=_split(64, 77), reference=np.roll(bench.reference, 1, axis=1))
+    tuned = _alone(spoiled, jobs[0])
+    assert tuned.accuracy != expected[0].accuracy
+    for name, array in _arrays(expected[0]).items():
+        np.testing.assert_array_equal(_arrays(tuned)[name], array)
+
+
+def test_scoring_reads_the_whole_search_split_and_nothing_else_beside_training(
+    bench: Bench, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, int] = {}
+    read = Split.inputs
+
+    def spy(self: Split, index: Any) -> tuple[np.ndarray, ...]:
+        inputs = read(self, index)
+        seen[id(self)] = seen.get(id(self), 0) + len(inputs[0])
+        return inputs
+
+    monkeypatch.setattr(Split, "inputs", spy)
+    _alone(bench, jobs[2])
+    assert seen == {id(bench.train): bench.short.samples, id(bench.search): len(bench.search)}
+
+
+def test_wider_operands_err_less(bench: Bench) -> None:
+    for tensor in ("w1", "w2", "x", "r2"):
+        errors = _alone(bench, Job("output_error", (tensor, tuple(range(1, 9)))))
+        assert errors[0] > errors[2] > errors[4] > errors[7] > 0
+        assert errors[7] < 1e-3
+
+
+def test_progress_counts_samples_and_widths(bench: Bench, jobs: list[Job]) -> None:
+    for number, samples in ((2, 64), (0, 192), (1, 3)):
+        seen: list[int] = []
+        getattr(Worker(bench), jobs[number].method)(*jobs[number].arguments, seen.append)
+        assert sum(seen) == samples
+
+
+@pytest.fixture(scope="module")
+def single(bench: Bench) -> Iterator[WorkerPool]:
+    with WorkerPool(bench, 1) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def pair(bench: Bench) -> Iterator[WorkerPool]:
+    with WorkerPool(bench, 2) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("count", ["single", "pair"])
+def test_results_come_in_the_order_of_the_jobs(
+    request: pytest.FixtureRequest, count: str, jobs: list[Job], expected: list[Any]
+) -> None:
+    pool = request.getfixturevalue(count)
+    seen: list[int] = []
+    for given, alone in zip(pool.run(jobs, seen.append), expected, strict=True):
+        _same(given, alone)
+    assert sum(seen) == 192 + 3 + 64 + 192 + 2 + 64 + 64
+    assert pool.run([]) == []
+
+
+def _broken(prepared: Prepared) -> Job:
+    """A job that no bench can do: it asks for a width there is no grid for."""
+    return Job("score", (dict.fromkeys((operand.tensor for operand in prepared.graph.operands), 9),))
+
+
+def test_our_own_bugs_arrive_with_their_place_and_the_pool_lives_on(
+    pair: WorkerPool, prepared: Prepared, jobs: list[Job], expected: list[Any]
+) -> None:
+    with pytest.raises(RuntimeError, match=r"^score failed: KeyError"):
+        pair.run([jobs[0], _broken(prepared), jobs[2]])
+    # No answer of the jobs that were given up may pass for one of these.
+    for given, alone in zip(pair.run([jobs[2], jobs[1]]), (expected[2], expected[1]), strict=True):
+        _same(given, alone)
+
+
+def test_restarting_gives_fresh_processes(single: WorkerPool, jobs: list[Job], expected: list[Any]) -> None:
+    (before,) = single._processes
+    single.restart()
+    (after,) = single._processes
+    assert before.pid != after.pid
+    assert after.is_alive()
+    _same(single.run([jobs[5]])[0], expected[5])
+
+
+def test_a_killed_worker_is_reported_and_replaced(pair: WorkerPool, jobs: list[Job], expected: list[Any]) -> None:
+    victim = pair._processes[0]
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    with pytest.raises(RuntimeError, match="a worker process died; there may be too little memory: try fewer --jobs"):
+        pair.run(jobs)
+    _same(pair.run([jobs[5]])[0], expected[5])
+
+
+def test_a_mistake_of_the_user_arrives_as_it_was_raised(bench: Bench, jobs: list[Job]) -> None:
+    spoiled = replace(bench, teacher=np.full_like(bench.teacher, np.nan))
+    with WorkerPool(spoiled, 1) as pool:
+        with pytest.raises(DataError, match="the loss became infinite or NaN while fine-tuning"):
+            pool.run([jobs[2]])
+        assert len(pool.run([jobs[1]])[0]) == 3
+        processes = list(pool._processes)
+    assert not any(process.is_alive() for process in processes)
+
+
+def test_there_is_a_processor_to_use() -> None:
+    assert 1 <= usable_cpus() <= (os.cpu_count() or 1)
