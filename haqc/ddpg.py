@@ -78,7 +78,8 @@ class Actor(nn.Module):
         self.second = _linear(hidden[0], hidden[1], generator)
         self.action = _linear(hidden[1], 1, generator)
 
-    def forward(self, state: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, state: Tensor) -> Tensor:
+        """Gives the actions."""
         action: Tensor = self.action(F.relu(self.second(F.relu(self.first(state)))))
         return torch.sigmoid(action)
 
@@ -93,7 +94,8 @@ class Critic(nn.Module):
         self.second = _linear(hidden[0], hidden[1], generator)
         self.value = _linear(hidden[1], 1, generator)
 
-    def forward(self, state: Tensor, action: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, state: Tensor, action: Tensor) -> Tensor:
+        """Gives the values."""
         value: Tensor = self.value(F.relu(self.second(F.relu(self.state(state) + self.action(action)))))
         return value
 
@@ -178,7 +180,8 @@ class Agent:
     def choose(self, state: Array) -> float:
         """Gives the actor's own action in [0, 1], without noise."""
         with torch.no_grad(), _one_thread():
-            return float(self._actor(torch.from_numpy(state).unsqueeze(0)).item())
+            action: Tensor = self._actor(torch.from_numpy(state).unsqueeze(0))
+            return float(action.item())
 
     def remember(self, episode: Episode) -> None:
         """Stores an episode and moves the baseline towards its reward."""

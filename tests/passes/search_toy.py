@@ -130,9 +130,12 @@ def toy(
 
 
 def within(space: Space, **fractions: float) -> Budget:
-    """A budget of fractions of the cost at the widest policy of the space."""
-    whole = price(space.widest)
-    limits = [Limit(metric, f * whole.value(metric), f"{metric}={f}") for metric, f in _metrics(fractions)]
+    """A budget so far from the cost of the narrowest policy (0) to that of the widest (1)."""
+    least, most = price(space.narrowest), price(space.widest)
+    limits = [
+        Limit(metric, least.value(metric) + f * (most.value(metric) - least.value(metric)), f"{metric}={f}")
+        for metric, f in _metrics(fractions)
+    ]
     return Budget(tuple(limits))
 
 

@@ -59,14 +59,14 @@ class Run:
 
 def test_finds_the_optimum_of_a_small_additive_toy() -> None:
     small = toy(5, weights=(2, 4, 8), activations=(2, 4, 8))
-    budget = within(small.space, energy=0.7)
+    budget = within(small.space, energy=0.4)
     result = Run(small, budget, SearchOptions(evaluations=32, agent=TINY))()
     assert result.best.accuracy == pytest.approx(optimum(small, budget), abs=1e-9)
 
 
 def test_comes_close_to_the_optimum_under_an_interaction_and_two_limits() -> None:
     small = toy(5, seed=2, weights=(2, 4, 8), activations=(2, 4, 8), interaction=0.5)
-    budget = within(small.space, energy=0.8, latency=0.8)
+    budget = within(small.space, energy=0.5, latency=0.5)
     result = Run(small, budget, SearchOptions(evaluations=32, agent=TINY))()
     best, worst = optimum(small, budget), small.accuracy(small.space.narrowest)
     assert result.best.accuracy > best - 0.02 * (best - worst)
@@ -88,14 +88,14 @@ def best_of_random(problem: Toy, budget: Budget, evaluations: int, seed: int) ->
 def test_the_agent_beats_random_search_at_equal_evaluations() -> None:
     gains = []
     for seed in range(3):
-        problem = toy(16, seed=11 + seed, interaction=0.3)
-        budget = within(problem.space, energy=0.6)
+        problem = toy(16, seed=30 + seed, interaction=0.3)
+        budget = within(problem.space, energy=0.4)
         run = Run(problem, budget, SearchOptions(evaluations=64, seed=seed))
         ddpg = run().allocators[2]
         assert ddpg.best is not None
         assert ddpg.evaluations == 64
-        gains.append(ddpg.best.accuracy - best_of_random(problem, budget, 64, seed))
-    assert statistics.median(gains) > 0
+        gains.append(ddpg.best.accuracy - best_of_random(problem, budget, 64, 1000 + seed))
+    assert statistics.median(gains) > 0.5  # points; greedy is under two points above random search
 
 
 TOYS = st.builds(
@@ -106,7 +106,7 @@ TOYS = st.builds(
     activations=st.sampled_from([(2, 3, 4, 5, 6, 7, 8), (2, 4, 8), (8,)]),
     interaction=st.sampled_from([0.0, 1.0]),
 )
-FRACTION = st.floats(0.2, 1.0)
+FRACTION = st.one_of(st.floats(0.0, 1.0), st.floats(-0.2, 1.0))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -135,7 +135,7 @@ def test_nothing_to_decide_gives_the_one_policy() -> None:
 
 
 def test_each_policy_is_evaluated_and_recorded_once_in_order() -> None:
-    run = Run(toy(4), within(toy(4).space, energy=0.7))
+    run = Run(toy(4), within(toy(4).space, energy=0.4))
     result = run()
     asked = [key for batch in run.asked for key in batch]
     assert len(asked) == len(set(asked))
@@ -146,15 +146,15 @@ def test_each_policy_is_evaluated_and_recorded_once_in_order() -> None:
 
 def test_a_policy_known_from_another_counts_but_is_not_evaluated_again() -> None:
     problem = toy(3, weights=(8,), activations=(2, 4, 8))  # three policies in all
-    run = Run(problem, Budget(()))
+    run = Run(problem, Budget(()), SearchOptions(evaluations=12, agent=TINY, spend_slack=False))
     result = run()
-    assert sorted(len(batch) for batch in run.asked) == [1, 2]
-    assert [(row.name, row.evaluations) for row in result.allocators] == [("uniform", 1), ("greedy", 1), ("ddpg", 1)]
+    assert sum(len(batch) for batch in run.asked) == len(result.trials) == 3
+    assert [(row.name, row.evaluations) for row in result.allocators] == [("uniform", 1), ("greedy", 1), ("ddpg", 3)]
     assert {row.best.allocator for row in result.allocators if row.best} == {"uniform"}
 
 
 def test_rewards_are_a_tenth_of_the_points_lost() -> None:
-    result = Run(toy(4), within(toy(4).space, energy=0.7))()
+    result = Run(toy(4), within(toy(4).space, energy=0.4))()
     for trial in result.trials:
         assert trial.reward == pytest.approx(0.1 * (trial.accuracy - FLOAT_ACCURACY), abs=1e-12)
 
@@ -166,7 +166,7 @@ def test_equal_accuracies_go_to_the_cheaper() -> None:
 
 
 def test_progress_names_each_allocator_up_to_its_allowance() -> None:
-    run = Run(toy(4), within(toy(4).space, energy=0.7))
+    run = Run(toy(4), within(toy(4).space, energy=0.4))
     result = run()
     for row in result.allocators:
         last = [shown for shown in run.shown if shown[0] == row.name][-1]
@@ -177,7 +177,7 @@ def test_progress_names_each_allocator_up_to_its_allowance() -> None:
 def test_two_runs_are_identical_and_another_seed_is_not() -> None:
     problem = toy(5, interaction=0.5)
     options = [SearchOptions(evaluations=12, agent=TINY, seed=seed) for seed in (4, 4, 5)]
-    runs = [Run(problem, within(problem.space, energy=0.7), option) for option in options]
+    runs = [Run(problem, within(problem.space, energy=0.4), option) for option in options]
     results = [run() for run in runs]
     assert runs[0].asked == runs[1].asked
     assert [t.to_json() for t in results[0].trials] == [t.to_json() for t in results[1].trials]
@@ -186,7 +186,7 @@ def test_two_runs_are_identical_and_another_seed_is_not() -> None:
 
 def test_a_replay_from_a_log_proposes_the_same() -> None:
     problem = toy(5, interaction=0.5)
-    whole = Run(problem, within(problem.space, energy=0.7))
+    whole = Run(problem, within(problem.space, energy=0.4))
     expected = whole()
     killed = Run(problem, whole.budget, evaluate=interrupted_after(17, problem))
     killed()
@@ -218,7 +218,7 @@ def interrupted_after(count: int, problem: Toy) -> Callable[[Sequence[Policy]], 
 
 def test_an_interrupt_keeps_what_there_is() -> None:
     problem = toy(5)
-    run = Run(problem, within(problem.space, energy=0.7), evaluate=interrupted_after(17, problem))
+    run = Run(problem, within(problem.space, energy=0.4), evaluate=interrupted_after(17, problem))
     result = run()
     assert result.interrupted
     assert 0 < len(result.trials) <= 17
@@ -230,23 +230,27 @@ def test_an_interrupt_keeps_what_there_is() -> None:
 def test_an_interrupt_before_the_first_result_leaves_nothing() -> None:
     problem = toy(5)
     with pytest.raises(Interrupted, match="nothing to emit"):
-        Run(problem, within(problem.space, energy=0.7), evaluate=interrupted_after(0, problem))()
+        Run(problem, within(problem.space, energy=0.4), evaluate=interrupted_after(0, problem))()
 
 
 def test_an_infeasible_budget_is_refused_with_the_smallest_reachable_value() -> None:
     problem = toy(6)
     with pytest.raises(InfeasibleBudget) as caught:
-        Run(problem, within(problem.space, energy=0.01, latency=0.9, size=0.1))()
+        Run(problem, within(problem.space, energy=-0.1, latency=0.9, size=-0.2))()
     least, whole = price(problem.space.narrowest), price(problem.space.widest)
     message = str(caught.value)
-    assert message.startswith("budget energy=0.01 and size=0.1 cannot be met: the smallest reachable energy is ")
+    assert message.startswith("budget energy=-0.1 and size=-0.2 cannot be met: the smallest reachable energy is ")
     assert f"energy is {least.energy_j / whole.energy_j:.4g} of 8/8" in message
     assert f"size is {least.weight_bytes / whole.weight_bytes:.4g} of 8/8" in message
     assert f"{least.weight_bytes / 1024:.4g} KiB" in message
     assert "2/2 everywhere but 'l0' and 'l5' at 8/8" in message
     assert "latency" not in message
-    allowed = dict(pair.split("=") for pair in message.split("allow ")[1].split(", or")[0].split(" and "))
-    assert within(problem.space, **{m: float(v) for m, v in allowed.items()}).allows(least)
+    allowed = dict(pair.split("=") for pair in message.partition("allow ")[2].partition(", or")[0].split(" and "))
+    for value, metric in (
+        (least.energy_j / whole.energy_j, "energy"),
+        (least.weight_bytes / whole.weight_bytes, "size"),
+    ):
+        assert value <= float(allowed[metric]) <= value + 0.001
 
 
 def test_an_unusable_sensitivity_is_refused() -> None:

@@ -30,7 +30,7 @@ def trials_of(given_toy: Toy, rules: Problem, allowance: int, kind: str) -> tupl
 
 def test_uniform_keeps_the_pairs_on_the_edge_of_the_budget() -> None:
     made = toy(5)
-    budget = within(made.space, energy=0.6)
+    budget = within(made.space, energy=0.5)
     trials = trials_of(made, problem_of(made, budget), 99, "uniform")
     pairs = {(trial.policy.layer_bits[1].weight, trial.policy.layer_bits[1].activation) for trial in trials}
     fitting = {(w, a) for w in range(2, 9) for a in range(2, 9) if budget.allows(price(made.space.uniform(w, a)))}
@@ -43,7 +43,7 @@ def test_uniform_keeps_the_pairs_on_the_edge_of_the_budget() -> None:
 
 def test_uniform_spends_its_allowance_on_the_least_error() -> None:
     made = toy(5)
-    rules = problem_of(made, within(made.space, energy=0.6))
+    rules = problem_of(made, within(made.space, energy=0.5))
     every, two = trials_of(made, rules, 99, "uniform"), trials_of(made, rules, 2, "uniform")
     assert [trial.policy.key for trial in two] == [trial.policy.key for trial in every[:2]]
     errors = [rules.error(trial.policy) for trial in every]
@@ -54,7 +54,7 @@ def test_uniform_spends_its_allowance_on_the_least_error() -> None:
 @pytest.mark.parametrize("metric", ["energy", "latency", "size"])
 def test_greedy_comes_close_to_the_optimum_of_an_additive_toy(metric: str) -> None:
     made = toy(5, seed=4, weights=(2, 4, 8), activations=(2, 4, 8))
-    budget = within(made.space, **{metric: 0.8})
+    budget = within(made.space, **{metric: 0.5})
     best = max(trial.accuracy for trial in trials_of(made, problem_of(made, budget), 99, "greedy"))
     worst = made.accuracy(made.space.narrowest)
     assert best > optimum(made, budget) - 0.02 * (optimum(made, budget) - worst)
@@ -62,7 +62,7 @@ def test_greedy_comes_close_to_the_optimum_of_an_additive_toy(metric: str) -> No
 
 def test_greedy_leaves_no_widening_that_fits_and_helps() -> None:
     made = toy(8, seed=1)
-    rules = problem_of(made, within(made.space, energy=0.6, latency=0.7, memory=0.8))
+    rules = problem_of(made, within(made.space, energy=0.5, latency=0.5, memory=0.5))
     for weighing in WEIGHINGS:
         widths = Descent(rules, weighing).run()
         cost = rules.cost(widths)
@@ -108,7 +108,7 @@ def test_greedy_is_quick_in_prices() -> None:
         count += 1
         return price(policy)
 
-    rules = Problem(made.space, within(made.space, energy=0.3), counted, made.sensitivity)
+    rules = Problem(made.space, within(made.space, energy=0.2), counted, made.sensitivity)
     Descent(rules, WEIGHINGS[0]).run()
     assert count < 12 * 56 * 6  # a dozen prices for each width of each free operand
 
@@ -118,10 +118,10 @@ ASKED = st.lists(st.integers(2, 8), min_size=6, max_size=6).map(lambda bits: dic
 
 
 @settings(deadline=None, derandomize=True)
-@given(ASKED, st.floats(0.45, 1.0), st.booleans())
+@given(ASKED, st.floats(0.0, 1.0), st.booleans())
 def test_the_wall_holds_the_budget(asked: Widths, fraction: float, spend_slack: bool) -> None:
     made = toy(5)
-    budget = within(made.space, energy=fraction, memory=0.9)
+    budget = within(made.space, energy=fraction, memory=0.7)
     rules = problem_of(made, budget)
     executed = confine(rules, asked, made.space.free, spend_slack=spend_slack)
     assert budget.allows(rules.cost(executed))
