@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -46,7 +47,7 @@ class WorkerPool:
         for _ in range(self._count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, self._bench), daemon=True)
-            with _single_thread():
+            with _single_thread(), _without_interrupts():
                 process.start()
             theirs.close()
             self._connections.append(ours)
@@ -142,7 +143,6 @@ def _serve(connection: multiprocessing.connection.Connection, bench: Bench) -> N
     """Runs in the worker process until it is told to end."""
     import torch  # noqa: PLC0415 (only workers need it at once)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     torch.set_num_threads(1)
     worker = Worker(bench)
     with contextlib.suppress(EOFError, BrokenPipeError):
@@ -161,7 +161,21 @@ def _answer(worker: Worker, job: Job, advance: Callable[[int], None]) -> _Messag
 
 
 @contextlib.contextmanager
-def _single_thread() -> Any:
+def _without_interrupts() -> Iterator[None]:
+    """Starts children that never see Ctrl-C: they inherit the blocked signal, and the parent gets it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    multiprocessing.resource_tracker.ensure_running()  # it would unblock the signal again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _single_thread() -> Iterator[None]:
     """Starts children with one thread in every numerical library; a second one beside a busy core is far slower."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}

@@ -25,7 +25,7 @@ class SearchOptions:
         agent: the agent's own options; by default those of a run that is ten times shorter than HAQ's.
     """
 
-    evaluations: int = 64
+    evaluations: int = 48
     uniform_evaluations: int = 8
     batch: int = 4
     seed: int = 0
