@@ -66,8 +66,9 @@ def main() -> None:
         Network("fashion", SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
     )
     budgets = (("edge", "energy=0.5"), ("cloud", "latency=0.51"), ("edge", "latency=0.51"), ("cloud", "size=0.5"))
-    print("| network | target | budget | reached | float | float fine-tuned | emitted | difference | found by | bits | s |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    titles = "network target budget reached float float-fine-tuned emitted difference found-by bits s".split()
+    print("| " + " | ".join(titles) + " |")
+    print("|" + "---|" * len(titles))
     for network in networks:
         for target, budget in budgets:
             cell = Cell(network, target, budget)
@@ -88,10 +89,11 @@ def _compiled(cell: Cell, folder: Path) -> dict[str, Any]:
 def _row(cell: Cell, report: dict[str, Any]) -> str:
     accuracy, layers = report["accuracy"], report["layers"]
     limit = report["cost"]["budget"][0]
-    before = report["cost"]["baseline"][{"energy": "energy_j", "latency": "latency_s", "size": "weight_bytes"}[limit["metric"]]]
+    field = {"energy": "energy_j", "latency": "latency_s", "size": "weight_bytes"}[limit["metric"]]
+    before = report["cost"]["baseline"][field]
     finder = next(entry["name"] for entry in report["allocators"] if entry["emitted"])
     macs = sum(layer["macs"] for layer in layers)
-    bits = [sum(layer["macs"] * layer[field] for layer in layers) / macs for field in ("weight_bits", "activation_bits")]
+    bits = [sum(layer["macs"] * layer[kind] for layer in layers) / macs for kind in ("weight_bits", "activation_bits")]
     cells = (
         cell.network.name,
         cell.target,

@@ -163,7 +163,7 @@ class Agent:
         """Gives the standard deviation of the noise in an episode, counted from 0."""
         o = self._options
         elapsed = max(0, episode - self._warm_up) * o.noise_episodes / self._episodes
-        return o.noise * o.noise_decay**elapsed
+        return o.noise * math.pow(o.noise_decay, elapsed)
 
     def act(self, state: Array, episode: int, widening: float = 1.0) -> float:
         """Gives an exploring action in [0, 1]: uniform during the warm-up, then truncated normal around the actor's.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from haqc.budget import Cost
+from haqc.budget import Cost, Metric
 from haqc.graph import FULL_BITS, Graph
 from haqc.passes.search.evaluator import Account
 from haqc.passes.search.problem import Move, Problem, Widths
@@ -52,7 +52,8 @@ class Descent:
     """One greedy walk from the widest policy into the budget.
 
     Moves are remembered until something they depend on changes. A layer's cost depends on the widths of what it reads
-    and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all activations.
+    and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all
+    activations, which matters while it is exceeded.
 
     Args:
         problem: the problem.
@@ -64,7 +65,6 @@ class Descent:
         self._weighing = weighing
         self._choices = {choice.operand.tensor: choice for choice in problem.space.free}
         self._neighbours = _neighbours(problem.space.graph)
-        self._memory_is_limited = any(limit.metric == "memory" for limit in problem.budget.limits)
         self._widths: Widths = {choice.operand.tensor: choice.widths[-1] for choice in problem.space.free}
         self._cost = problem.cost(self._widths)
 
@@ -86,10 +86,10 @@ class Descent:
         while not self._problem.budget.allows(self._cost):
             self._refresh(moves, stale, find)
             if moves:
-                taken = min(moves.values(), key=lambda move: self._added_error(move) / move.change)
+                best = min(moves.values(), key=lambda move: self._added_error(move.tensor, move.width) / move.change)
+                stale = self._take(best.tensor, best.width)
             else:
-                taken = min(self._blind_moves(), key=self._added_error)
-            stale = self._take(taken)
+                stale = self._take(*min(self._blind_steps(), key=lambda step: self._added_error(*step)))
 
     def _widen(self) -> None:
         """Takes the moves with the most error removed per added share, free ones first, while the budget allows."""
@@ -97,21 +97,19 @@ class Descent:
         stale: Iterable[str] = self._choices
         while True:
             self._refresh(moves, stale, self._problem.widening)
-            # What else was widened may have used up the slack that a remembered move counts on.
-            worthwhile = [move for move in moves.values() if self._added_error(move) < 0]
+            worthwhile = [move for move in moves.values() if self._added_error(move.tensor, move.width) < 0]
             if not worthwhile:
                 return
             best = min(worthwhile, key=self._rank_of_widening)
+            # What else was widened may have used up the slack, or raised the peak, that a remembered move counts on.
+            stale = [best.tensor]
             fresh = self._problem.widening(self._widths, self._cost, self._choices[best.tensor])
-            if fresh is None:
-                del moves[best.tensor]
-                stale = ()
-            else:
-                stale = self._take(fresh)
+            if fresh is not None and self._rank_of_widening(fresh) <= self._rank_of_widening(best):
+                stale = self._take(fresh.tensor, fresh.width)
 
     def _rank_of_widening(self, move: Move) -> tuple[bool, float]:
         is_free = move.change <= 0
-        return not is_free, self._added_error(move) / (1.0 if is_free else move.change)
+        return not is_free, self._added_error(move.tensor, move.width) / (1.0 if is_free else move.change)
 
     def _refresh(self, moves: dict[str, Move], stale: Iterable[str], find: Find) -> None:
         for tensor in stale:
@@ -120,33 +118,35 @@ class Descent:
             if move is not None:
                 moves[tensor] = move
 
-    def _take(self, move: Move) -> list[str]:
-        """Makes a move; gives the operands whose remembered moves it spoils."""
-        before = {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
-        self._widths = {**self._widths, move.tensor: move.width}
+    def _take(self, tensor: str, width: int) -> list[str]:
+        """Sets a width; gives the operands whose remembered moves that spoils."""
+        before = self._exceeded()
+        self._widths = {**self._widths, tensor: width}
         self._cost = self._problem.cost(self._widths)
-        after = {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
+        after = self._exceeded()
         if before != after:
             return list(self._choices)
-        spoilt = self._neighbours.get(move.tensor, set()) | {move.tensor}
-        if self._memory_is_limited:
+        spoilt = self._neighbours.get(tensor, set()) | {tensor}
+        if "memory" in after:
             spoilt |= {t for t, choice in self._choices.items() if choice.operand.kind == "activation"}
-        return [tensor for tensor in self._choices if tensor in spoilt]
+        return [other for other in self._choices if other in spoilt]
 
-    def _added_error(self, move: Move) -> float:
-        old, new = self._widths[move.tensor], move.width
-        return self._weighed(move.tensor, new) - self._weighed(move.tensor, old)
+    def _exceeded(self) -> set[Metric]:
+        return {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
+
+    def _added_error(self, tensor: str, width: int) -> float:
+        return self._weighed(tensor, width) - self._weighed(tensor, self._widths[tensor])
 
     def _weighed(self, tensor: str, width: int) -> float:
         is_activation = self._choices[tensor].operand.kind == "activation"
         factor = self._weighing.activation_factor if is_activation else 1.0
         return factor * math.pow(self._problem.sensitivity[tensor, width], self._weighing.exponent)
 
-    def _blind_moves(self) -> Iterator[Move]:
+    def _blind_steps(self) -> Iterator[tuple[str, int]]:
         for tensor, choice in self._choices.items():
             narrower = [width for width in choice.widths if width < self._widths[tensor]]
             if narrower:
-                yield self._problem.move(self._widths, choice, narrower[-1])
+                yield tensor, narrower[-1]
 
 
 def _neighbours(graph: Graph) -> dict[str, set[str]]:

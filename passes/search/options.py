@@ -8,7 +8,7 @@ from haqc.ddpg import AgentOptions
 
 
 def _short_run_agent() -> AgentOptions:
-    """Gives HAQ's agent with smaller networks and larger rates: as good in 64 episodes, and several times as fast."""
+    """Gives HAQ's agent with smaller networks and larger rates: as good in short runs, and several times as fast."""
     return AgentOptions(hidden=(64, 64), actor_rate=1e-3, critic_rate=3e-3)
 
 

@@ -90,12 +90,13 @@ class Problem:
             reach: how many widths down to look; plateaus of the cost may be several widths long.
         """
         place = choice.widths.index(widths[choice.operand.tensor])
-        for width in choice.widths[max(0, place - reach) : place][::-1]:
-            move = self.move(widths, choice, width)
-            saved = self.saved(cost, move.cost)
-            if saved > NEGLIGIBLE:
-                return Move(move.tensor, move.width, move.cost, saved)
-        return None
+        within_reach = choice.widths[max(0, place - reach) : place][::-1]
+        if len(within_reach) > 2:
+            # Costs never rise as widths fall: where the furthest width saves nothing, none between does.
+            nearest = self._saving(widths, cost, choice, within_reach[:1])
+            if nearest is not None or self._saving(widths, cost, choice, within_reach[-1:]) is None:
+                return nearest
+        return self._saving(widths, cost, choice, within_reach)
 
     def widening(self, widths: Widths, cost: Cost, choice: Choice) -> Move | None:
         """Gives the move to the next wider width, or ``None`` where there is none that keeps the budget."""
@@ -111,3 +112,12 @@ class Problem:
         """Prices one operand at another width, whatever it saves."""
         tensor = choice.operand.tensor
         return Move(tensor, width, self.cost({**widths, tensor: width}), 0.0)
+
+    def _saving(self, widths: Widths, cost: Cost, choice: Choice, candidates: tuple[int, ...]) -> Move | None:
+        """Gives the move to the first of some widths that saves something on an exceeded limit."""
+        for width in candidates:
+            move = self.move(widths, choice, width)
+            saved = self.saved(cost, move.cost)
+            if saved > NEGLIGIBLE:
+                return Move(move.tensor, move.width, move.cost, saved)
+        return None

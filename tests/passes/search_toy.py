@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,12 +91,12 @@ class Toy:
         """In percent."""
         tensors = [choice.operand.tensor for choice in self.space.free]
         lost = [self.lost(tensor, policy.widths[tensor]) for tensor in tensors]
-        pairs = sum((a * b) ** 0.5 for a, b in itertools.pairwise(lost))
-        return FLOAT_ACCURACY - sum(lost) - self.interaction * pairs
+        pairs = sum(math.sqrt(a * b) for a, b in itertools.pairwise(lost))
+        return float(FLOAT_ACCURACY - sum(lost) - self.interaction * pairs)
 
     def lost(self, tensor: str, width: int) -> float:
         """Points that one operand alone costs."""
-        return self.error[tensor] * 2.0 ** (2 - width)
+        return self.error[tensor] * math.pow(2.0, 2 - width)
 
     def evaluate(self, policies: Sequence[Policy]) -> list[float]:
         return [self.accuracy(policy) for policy in policies]

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haqc.budget import Budget, Cost
+from haqc.ddpg import AgentOptions
 from haqc.errors import InfeasibleBudget, Interrupted
 from haqc.passes.search import SearchOptions, search
 from haqc.passes.search.evaluator import Account, Evaluator
-from haqc.passes.search.options import AgentOptions
 from haqc.passes.search.problem import Problem
 from haqc.passes.search.state import plan_steps, width_of
 from haqc.passes.search.wall import confine
@@ -205,7 +205,7 @@ def test_a_replay_from_a_log_proposes_the_same() -> None:
 
 def interrupted_after(count: int, problem: Toy) -> Callable[[Sequence[Policy]], Sequence[float]]:
     """Evaluates until more than ``count`` policies would be."""
-    done = []
+    done: list[Policy] = []
 
     def evaluate(policies: Sequence[Policy]) -> list[float]:
         done.extend(policies)
