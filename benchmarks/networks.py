@@ -66,7 +66,8 @@ def main() -> None:
         Network("fashion", SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
     )
     budgets = (("edge", "energy=0.5"), ("cloud", "latency=0.51"), ("edge", "latency=0.51"), ("cloud", "size=0.5"))
-    titles = "network target budget reached float float-fine-tuned emitted difference found-by bits s".split()
+    titles = ("network", "target", "budget", "reached", "float", "float fine-tuned", "emitted", "difference")
+    titles += ("found by", "bits", "s")
     print("| " + " | ".join(titles) + " |")
     print("|" + "---|" * len(titles))
     for network in networks:

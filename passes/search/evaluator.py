@@ -58,7 +58,7 @@ class Evaluator:
         return [self._known[policy.key] for policy in policies]
 
     def best(self, trials: Sequence[Trial]) -> Trial:
-        """Gives the trial with the highest accuracy; of equal ones the least predicted error, then the cheaper, then the first.
+        """Gives the trial with the highest accuracy; of equal ones the least predicted error, then the cheaper.
 
         On a small search split many policies tie; the budget is met by all, so the safer one is worth more.
         """

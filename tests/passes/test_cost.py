@@ -32,11 +32,22 @@ def report(graph: Graph) -> CostReport:
 def test_json_holds_what_the_contract_says(graph: Graph, report: CostReport) -> None:
     content = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert (content["model"], content["target"], content["batch"], content["mode"]) == (
-        "mobilenet_v2", "cloud", 16, "reference",
+        "mobilenet_v2",
+        "cloud",
+        16,
+        "reference",
     )
     assert [entry["name"] for entry in content["layers"]] == [layer.name for layer in graph.layers]
     assert {
-        "name", "op", "weight_bits", "activation_bits", "macs", "cycles", "latency_s", "energy_j", "weight_bytes",
+        "name",
+        "op",
+        "weight_bits",
+        "activation_bits",
+        "macs",
+        "cycles",
+        "latency_s",
+        "energy_j",
+        "weight_bytes",
     } <= set(content["layers"][0])
     figures = {"latency_s", "energy_j", "weight_bytes", "peak_activation_bytes"}
     assert set(content["total"]) == set(content["baseline"]) == figures

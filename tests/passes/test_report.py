@@ -165,7 +165,7 @@ def test_csv_names_are_no_formulas(content: dict[str, Any], name: str) -> None:
 
 
 def test_csv_keeps_one_line_per_layer(content: dict[str, Any]) -> None:
-    content["layers"][0]["name"] = "a\r\nb,\"c\"\t"
+    content["layers"][0]["name"] = 'a\r\nb,"c"\t'
     lines = layers_csv(content["layers"]).splitlines()
     assert len(lines) == 4
     assert next(csv.DictReader(lines))["name"] == 'a\\u000d\\u000ab,"c"\\u0009'

@@ -159,10 +159,17 @@ def test_rewards_are_a_tenth_of_the_points_lost() -> None:
         assert trial.reward == pytest.approx(0.1 * (trial.accuracy - FLOAT_ACCURACY), abs=1e-12)
 
 
-def test_equal_accuracies_go_to_the_cheaper() -> None:
-    flat = Run(toy(4), within(toy(4).space, energy=0.9), evaluate=lambda policies: [50.0] * len(policies))
-    result = flat()
-    assert result.best.cost.energy_j == min(trial.cost.energy_j for trial in result.trials)
+def test_equal_accuracies_go_to_the_least_predicted_error() -> None:
+    problem = toy(4)
+    result = Run(problem, within(problem.space, energy=0.9), evaluate=lambda policies: [50.0] * len(policies))()
+
+    def error(trial: Trial) -> float:
+        return sum(
+            problem.sensitivity[c.operand.tensor, trial.policy.widths[c.operand.tensor]] for c in problem.space.free
+        )
+
+    assert error(result.best) == min(error(trial) for trial in result.trials)
+    assert error(result.best) < max(error(trial) for trial in result.trials)
 
 
 def test_progress_names_each_allocator_up_to_its_allowance() -> None:
