@@ -145,7 +145,8 @@ def compile_command(
     demands = tuple(Demand.parse(text) for text in budget)
     pins = dict(_pin(text) for text in pin or [])
     from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
-    from haqc.compiler import Request, compile_model  # noqa: PLC0415
+    from haqc.compiler import compile_model  # noqa: PLC0415
+    from haqc.request import Request  # noqa: PLC0415
 
     request = Request(
         model=model,

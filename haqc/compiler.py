@@ -4,148 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 import torch
 
-from haqc import data, onnxfile, targets
-from haqc.budget import Budget, Cost, Demand
+from haqc import onnxfile
 from haqc.calibration import Calibration
-from haqc.costmodel import build_table
-from haqc.costmodel.table import CostTable
-from haqc.data.split import Dataset, Split
-from haqc.errors import DataError, VerificationError
-from haqc.findings import Findings, Measured, notes, versions
+from haqc.clock import Clock
+from haqc.data.split import Split
+from haqc.errors import VerificationError
+from haqc.findings import Findings, notes, versions
 from haqc.folder import OutputFolder
-from haqc.frontend import input_specs, pose
-from haqc.graph import Graph
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
 from haqc.passes.emit import emit_qcdq
 from haqc.passes.report import report
 from haqc.passes.search import SearchOptions, search
-from haqc.passes.search.feasibility import require_feasible
 from haqc.passes.verify import verify
-from haqc.policy import Bits, Policy, Space, baseline
+from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
+from haqc.problem import Problem
+from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.runtime import Runtime
-from haqc.score import Scoring, percent, scoring_for
+from haqc.samples import Samples
+from haqc.score import percent
 from haqc.searchlog import SearchLog
-from haqc.target import Target
-from haqc.train import Recipe, outputs
+from haqc.train import Recipe
+from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool, usable_cpus
 
 CALIBRATION_SAMPLES = 512
 SENSITIVITY_SAMPLES = 128
-SEARCH_SAMPLES = 2000
-"""Samples of the search split that score a policy during the search."""
-
-MIRROR_TOLERANCE = 1e-4
-"""Largest difference between mirror and onnxruntime on the float graph, as a share of the largest output."""
-
-
-class Task(Protocol):
-    """A bar of progress."""
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Moves the bar."""
-
-
-class Ui(Protocol):
-    """Where a compile says what it does."""
-
-    def say(self, text: str) -> None:
-        """Says a line."""
-
-    def task(self, name: str, total: int) -> Task:
-        """Begins a bar."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to compile, and how.
-
-    Attributes:
-        model: the ONNX file.
-        target: built-in name or path of a target file.
-        demands: the budget.
-        out: output folder.
-        data: what ``--data`` names, or ``None``.
-        mode: mode of the cost model, or ``None`` for the target's default.
-        seed: of everything random.
-        jobs: worker processes; the result does not depend on it.
-        finetune: training samples of the short fine-tune in the search; ``None`` picks 1,000 with labels, 0 without.
-        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks 60,000, or 0 when
-            ``finetune`` is 0.
-        evaluations: policies that each allocator may have evaluated.
-        min_bits: narrowest width searched.
-        pins: widths by layer name or pattern.
-        default_pins: whether the first layers and the last ones are pinned at 8/8.
-        resume, force: what to do with a folder that is not empty.
-    """
-
-    model: Path
-    target: str
-    demands: tuple[Demand, ...]
-    out: Path
-    data: str | None = None
-    mode: str | None = None
-    seed: int = 0
-    jobs: int | None = None
-    finetune: int | None = None
-    final_finetune: int | None = None
-    evaluations: int = 48
-    min_bits: int = 2
-    pins: Mapping[str, Bits] = field(default_factory=dict)
-    default_pins: bool = True
-    resume: bool = False
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The model, the hardware and the budget, before any data."""
-
-    model: ir.Model
-    graph: Graph
-    target: Target
-    table: CostTable
-    space: Space
-    baseline: Cost
-    budget: Budget
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The data, what they are scored by, and the float model's own outputs.
-
-    Attributes:
-        dataset: the three splits.
-        scoring: what a score means.
-        logits: tensor that is trained and scored.
-        runtime: the original model.
-        search: the part of the search split that scores.
-        search_reference: labels, or the float model's outputs, on that part.
-        float_accuracy: the float model's score there, in percent.
-    """
-
-    dataset: Dataset
-    scoring: Scoring
-    logits: str
-    runtime: Runtime
-    search: Split
-    search_reference: np.ndarray
-    float_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -167,16 +63,15 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     Raises:
         HaqcError: a mistake of the user (2), a budget out of reach (3), or an emitted file that differs (4).
     """
-    clock = _Clock()
+    clock = Clock()
     torch.set_num_threads(1)
     with clock.part("parse"):
         OutputFolder(request.out).check(request.model, resume=request.resume, force=request.force)
-        problem = _pose(request)
-        require_feasible(problem.space, problem.budget, problem.table.price(problem.space.narrowest), problem.baseline)
+        problem = Problem.of(request)
         mirror = from_onnx(problem.model)
     with clock.part("data"):
-        samples = _sample(request, problem, ui)
-        _check_mirror(mirror, samples)
+        samples = Samples.load(request, problem.model, ui)
+        samples.check_mirror(mirror)
     fingerprint = _fingerprint(request, problem, samples)
     folder = OutputFolder(request.out)
     folder.take(resume=request.resume)
@@ -207,7 +102,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         if not verification.ok:
             raise _mismatch(verification.first_difference)
     with clock.part("measure"):
-        measured = _measure(samples, network, tuned, tuned_float, found, emitted)
+        measured = samples.measure(network, tuned, tuned_float, found, emitted)
         if not measured.agrees:
             raise _mismatch(
                 f"it scores {percent(measured.emitted):.2f} % where the mirror scores {percent(measured.mirror):.2f} % "
@@ -236,71 +131,6 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     folder.save_probe(probe)
     report(content, folder.path)
     return Compiled(folder.path, content)
-
-
-def _pose(request: Request) -> Problem:
-    target = targets.load(request.target)
-    model, graph = pose(request.model)
-    table = build_table(graph, target, mode=request.mode)
-    space = Space.of(
-        graph,
-        target.weight_widths,
-        target.activation_widths,
-        min_bits=request.min_bits,
-        pins=request.pins,
-        default_pins=request.default_pins,
-    )
-    full = table.price(baseline(graph))
-    return Problem(model, graph, target, table, space, full, Budget.resolve(request.demands, full, table.batch))
-
-
-def _sample(request: Request, problem: Problem, ui: Ui) -> Samples:
-    """Loads the data and sees what the float model makes of them."""
-    dataset = data.load(request.data, input_specs(problem.model), request.model, seed=request.seed)
-    runtime = Runtime(request.model)
-    search = dataset.search.take(slice(0, SEARCH_SAMPLES))
-    found = runtime.first_output(search)
-    scoring = scoring_for(found.shape, dataset.has_labels)
-    if scoring.is_accuracy:
-        data.check_labels(dataset, scoring.classes)
-        assert search.labels is not None
-    else:
-        ui.say(
-            f"{'No data: inputs are made up' if dataset.synthetic else 'No labels'}; "
-            f"'{scoring.metric}' is agreement with the float model, not accuracy"
-        )
-    reference = search.labels if scoring.is_accuracy and search.labels is not None else found
-    accuracy = percent(scoring.scores(found, reference))
-    ui.say(f"float model on the search split ({len(search)} samples): {accuracy:.2f} % {scoring.metric}")
-    if accuracy < scoring.floor:
-        raise DataError(
-            f"the float model reaches {accuracy:.2f} % on the search split of '{dataset.name}', where guessing reaches "
-            f"{scoring.chance:.2f} %; check the scaling (scale, mean, std, layout in a data description) and the order "
-            "of the labels"
-        )
-    return Samples(dataset, scoring, _logits(problem.model), runtime, search, reference, accuracy)
-
-
-def _logits(model: ir.Model) -> str:
-    """Gives the tensor that losses read: the first output, or what goes into a final Softmax."""
-    value = model.graph.outputs[0]
-    node = value.producer()
-    if node is not None and node.op_type in ("Softmax", "LogSoftmax") and node.inputs[0] is not None:
-        value = node.inputs[0]
-    return str(value.name)
-
-
-def _check_mirror(mirror: Mirror, samples: Samples) -> None:
-    """Refuses to go on when the mirror does not compute what the model computes."""
-    few = samples.dataset.train.take(slice(0, 8))
-    expected, found = samples.runtime.first_output(few), outputs(mirror, mirror.outputs[0], few)
-    largest = float(np.abs(expected).max()) or 1.0
-    gap = float(np.abs(expected - found).max()) if expected.shape == found.shape else float("inf")
-    if not gap <= MIRROR_TOLERANCE * largest:
-        raise VerificationError(
-            f"the mirror differs from the model at output '{mirror.outputs[0]}' by {gap:.3g} (largest magnitude "
-            f"{largest:.3g}); please report this with the model"
-        )
 
 
 def _fingerprint(request: Request, problem: Problem, samples: Samples) -> dict[str, Any]:
@@ -475,60 +305,8 @@ def _probe(network: QuantisedMirror, train: Split) -> Probe:
     return network.probe(train.inputs(slice(0, max(1, min(PROBES, LARGEST_BYTES // max(1, values))))))
 
 
-def _measure(
-    samples: Samples,
-    network: QuantisedMirror,
-    tuned: Tuned | None,
-    tuned_float: Tuned | None,
-    found: SearchResult,
-    emitted: ir.Model,
-) -> Measured:
-    """Reads the reported split: once, at the end."""
-    split, scoring = samples.dataset.reported, samples.scoring
-    original = samples.runtime.first_output(split)
-    reference = split.labels if scoring.is_accuracy and split.labels is not None else original
-    output = network.mirror.outputs[0]
-    mirror = outputs(network, output, split)
-    finetuned = None
-    if tuned_float is not None:
-        network.mirror.load(tuned_float.state.parameters)
-        finetuned = outputs(network.mirror, output, split)
-    return Measured(
-        original=scoring.scores(original, reference),
-        finetuned=None if finetuned is None else scoring.scores(finetuned, reference),
-        mirror=scoring.scores(mirror, reference),
-        emitted=scoring.scores(Runtime(onnxfile.serialise(emitted)).first_output(split), reference),
-        search={
-            "float": samples.float_accuracy,
-            "float_finetuned": None if tuned_float is None else tuned_float.accuracy,
-            "mirror": found.best.accuracy if tuned is None else tuned.accuracy,
-        },
-        search_count=len(samples.search),
-    )
-
-
 def _mismatch(difference: str) -> VerificationError:
     return VerificationError(
         f"the emitted file does not match the mirror: {difference}; nothing was emitted: "
         "please report this with the model"
     )
-
-
-class _Clock:
-    """Wall-clock seconds by part of the compile."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._parts: dict[str, float] = {}
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Adds the time of a block to a part."""
-        start = time.perf_counter()
-        yield
-        self._parts[name] = self._parts.get(name, 0.0) + time.perf_counter() - start
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds by part, and in all."""
-        return {**self._parts, "total": time.perf_counter() - self._start}

@@ -342,6 +342,8 @@ def test_a_model_with_nothing_to_decide(haqc: CommandLine, jobs: object, tmp_pat
 def test_a_file_that_differs_is_not_emitted(
     haqc: CommandLine, jobs: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import onnx_ir as ir
+
     from haqc import compiler
 
     emit = compiler.emit_qcdq
@@ -349,7 +351,7 @@ def test_a_file_that_differs_is_not_emitted(
     def emit_wrongly(*arguments: Any) -> Any:
         model = emit(*arguments)
         scale = next(value for name, value in model.graph.initializers.items() if "scale" in name and value.uses())
-        scale.const_value = compiler.ir.tensor(scale.const_value.numpy() * np.float32(1.5), name=scale.name)
+        scale.const_value = ir.tensor(scale.const_value.numpy() * np.float32(1.5), name=scale.name)
         return model
 
     monkeypatch.setattr(compiler, "emit_qcdq", emit_wrongly)
@@ -361,10 +363,10 @@ def test_a_file_that_differs_is_not_emitted(
 def test_a_mirror_that_differs_is_refused(
     haqc: CommandLine, jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from haqc import compiler
+    from haqc import samples
 
-    outputs = compiler.outputs
-    monkeypatch.setattr(compiler, "outputs", lambda *arguments: outputs(*arguments) + 0.01)
+    outputs = samples.outputs
+    monkeypatch.setattr(samples, "outputs", lambda *arguments: outputs(*arguments) + 0.01)
     sentence = haqc.compile_digits(tmp_path / "out").sentence(4)
     assert sentence.startswith("the mirror differs from the model at output 'logits' by 0.01")
     assert (jobs.done, haqc.tree(tmp_path)) == ([], {})

@@ -22,13 +22,26 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 # haqc/ is given its layer here, and in docs/ where the layers are explained.
 LAYERS = (
     ("errors",),
-    ("budget", "calibration", "codes", "graph", "policy", "probe", "result", "searchlog", "target"),
+    (
+        "budget",
+        "calibration",
+        "clock",
+        "codes",
+        "graph",
+        "policy",
+        "probe",
+        "request",
+        "result",
+        "searchlog",
+        "target",
+        "ui",
+    ),
     (
         *("costmodel", "data", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
-    ("check", "compiler", "frontend"),
+    ("check", "compiler", "frontend", "problem", "samples"),
     ("__main__", "cli", "console"),
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,51 @@
+"""What to compile, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from haqc.budget import Demand
+from haqc.policy import Bits
+
+
+@dataclass(frozen=True)
+class Request:
+    """One compile as it is asked for.
+
+    Attributes:
+        model: the ONNX file.
+        target: built-in name or path of a target file.
+        demands: the budget.
+        out: output folder.
+        data: what ``--data`` names, or ``None``.
+        mode: mode of the cost model, or ``None`` for the target's default.
+        seed: of everything random.
+        jobs: worker processes; the result does not depend on it.
+        finetune: training samples of the short fine-tune in the search; ``None`` picks 1,000 with labels, 0 without.
+        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks 60,000, or 0 when
+            ``finetune`` is 0.
+        evaluations: policies that each allocator may have evaluated.
+        min_bits: narrowest width searched.
+        pins: widths by layer name or pattern.
+        default_pins: whether the first layers and the last ones are pinned at 8/8.
+        resume, force: what to do with a folder that is not empty.
+    """
+
+    model: Path
+    target: str
+    demands: tuple[Demand, ...]
+    out: Path
+    data: str | None = None
+    mode: str | None = None
+    seed: int = 0
+    jobs: int | None = None
+    finetune: int | None = None
+    final_finetune: int | None = None
+    evaluations: int = 48
+    min_bits: int = 2
+    pins: Mapping[str, Bits] = field(default_factory=dict)
+    default_pins: bool = True
+    resume: bool = False
+    force: bool = False
