@@ -242,8 +242,7 @@ def _pose(request: Request) -> Problem:
     table = build_table(graph, target, mode=request.mode)
     space = Space.of(
         graph,
-        target.weight_widths,
-        target.activation_widths,
+        target.precision,
         min_bits=request.min_bits,
         pins=request.pins,
         default_pins=request.default_pins,

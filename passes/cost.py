@@ -47,7 +47,7 @@ class CostReport:
             "batch": self.batch,
             "mode": self.mode,
             "units": {"macs": "per inference", "cycles, latency_s, energy_j": "per batch", "weight_bytes": "packed"},
-            "grades": {"latency": self.target.latency_grade, "energy": self.target.energy_grade},
+            "grades": dict(zip(("latency", "energy"), self.target.grades(self.mode), strict=True)),
             "layers": [self._layer_json(row) for row in self.layers],
             "total": self.total.to_json(),
             "baseline": self.baseline.to_json(),
@@ -63,7 +63,7 @@ class CostReport:
         heading: list[str | int | float] = ["name", "op", "kind", "weight_bits", "activation_bits", "macs", "cycles"]
         heading += ["latency_s", "latency_share", "energy_j", "energy_share", "weight_bytes"]
         parts = list(self.layers[0].energy_parts_j) if self.layers else []
-        rows = [heading + [f"energy_{part}_j".replace("-", "_") for part in parts] + ["float_reason"]]
+        rows = [heading + [f"energy_{part}_j" for part in parts] + ["float_reason"]]
         for entry in entries:
             figures = [entry[str(key)] for key in heading]
             rows.append([*figures, *(entry["energy_parts_j"][part] for part in parts), entry.get("float", "")])

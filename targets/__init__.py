@@ -11,6 +11,7 @@ from pathlib import Path
 from haqc.errors import TargetError, nearest
 from haqc.target import Target
 from haqc.targets.description import read_description
+from haqc.targets.kinds import DESCRIPTIONS
 
 __all__ = ["check", "load", "names"]
 
@@ -80,7 +81,7 @@ def _read(path: Path) -> Target | list[str]:
         if len(content) > MAX_FILE_BYTES:
             return [f"is over {MAX_FILE_BYTES // 2**20} MiB, which no target file is; give the path of a target file"]
         text = content.decode()
-        description = read_description(tomllib.loads(text))
+        description = read_description(tomllib.loads(text), DESCRIPTIONS)
         return description if isinstance(description, list) else description.target(path.stem, text)
     except OSError as error:
         return [f"cannot be read ({error.strerror}); check its permissions"]

@@ -1,36 +1,51 @@
-"""What a target file may say, key by key, and its conversion to SI."""
+"""What every target file says, whatever its kind of hardware, and the sentences about what is wrong with one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from haqc.errors import nearest
 from haqc.graph import FULL_BITS
-from haqc.target import BitSerial, DepthwiseMode, Grade, Target
-
-_MEGA, _PICO = 1e6, 1e-12
+from haqc.hardware import Hardware
+from haqc.precision import Precision
+from haqc.target import Grade, Target
 
 Count = Annotated[int, Field(gt=0, le=2**30)]
 Quantity = Annotated[float, Field(gt=0, le=1e9)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=FULL_BITS)], ...], Field(strict=False, min_length=1)]
+Width = Annotated[int, Field(ge=1, le=FULL_BITS)]
+Widths = Annotated[tuple[Width, ...], Field(strict=False, min_length=1)]
+Pair = Annotated[tuple[Width, Width], Field(strict=False)]
+Pairs = Annotated[tuple[Pair, ...], Field(strict=False, min_length=1)]
+StoredWidths = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(strict=False, min_length=1)]
+Container = Literal["exact", "next-power-of-two"] | StoredWidths
+OutputBits = Literal["consumers"] | Annotated[int, Field(gt=0, le=64)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """One table of a target file: frozen, no unknown key, no implicit conversion, and a source."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
 
     source: Text
 
 
-class WidthsTable(_Table):
-    """The widths that the chip computes with."""
+class WidthsTable(Table):
+    """The widths that the chip computes with, and how it stores them (:class:`haqc.precision.Precision`)."""
 
     weight: Widths
     activation: Widths
+    pairs: Pairs | None = None
+    weight_container: Container = "exact"
+    activation_container: Container = "exact"
+    has_float: bool = False
+    accumulator_bits: Annotated[int, Field(gt=0, le=64)]
+    output_bits: OutputBits
 
     @field_validator("weight", "activation")
     @classmethod
@@ -39,74 +54,80 @@ class WidthsTable(_Table):
             raise ValueError(f"must ascend and end with {FULL_BITS}, the width that budgets refer to")
         return widths
 
+    @field_validator("pairs")
+    @classmethod
+    def _lies_within_widths(
+        cls, pairs: tuple[tuple[int, int], ...] | None, info: ValidationInfo
+    ) -> tuple[tuple[int, int], ...] | None:
+        weights, activations = info.data.get("weight"), info.data.get("activation")
+        if pairs is None or weights is None or activations is None:
+            return pairs
+        outside = [pair for pair in pairs if pair[0] not in weights or pair[1] not in activations]
+        if outside:
+            raise ValueError(f"must hold [weight, activation] pairs of the widths above, which {outside[0]} is not")
+        if (FULL_BITS, FULL_BITS) not in pairs:
+            raise ValueError(f"must hold [{FULL_BITS}, {FULL_BITS}], which budgets refer to")
+        return pairs
 
-class ArrayTable(_Table):
-    """The array of dot-product units."""
+    @field_validator("weight_container", "activation_container")
+    @classmethod
+    def _holds_full(cls, container: str | tuple[int, ...]) -> str | tuple[int, ...]:
+        if isinstance(container, tuple) and max(container) < FULL_BITS:
+            raise ValueError(f"must list a container of at least {FULL_BITS} bits")
+        return container
 
-    clock_mhz: Quantity
-    rows: Annotated[int, Field(gt=0, le=4096)]
-    dot_bits: Count
-    depthwise: DepthwiseMode
-
-
-class MemoryTable(_Table):
-    """On-chip buffers and the way to DRAM."""
-
-    fetch_bits_per_cycle: Count
-    buffer_words: Count
-    output_bits: Annotated[int, Field(gt=0, le=64)]
-
-
-class EnergyTable(_Table):
-    """Energy per action."""
-
-    binary_mac_energy_pj: Quantity
-    dram_energy_pj_per_bit: Quantity
+    def precision(self) -> Precision:
+        """Gives the precision of the chip."""
+        return Precision(
+            weight_widths=self.weight,
+            activation_widths=self.activation,
+            pairs=None if self.pairs is None else frozenset(self.pairs),
+            weight_container=self.weight_container,
+            activation_container=self.activation_container,
+            has_float=self.has_float,
+            accumulator_bits=self.accumulator_bits,
+            output_bits=self.output_bits,
+        )
 
 
-class GradesTable(_Table):
+class GradesTable(Table):
     """How far the figures may be trusted."""
 
     latency: Grade
     energy: Grade
 
 
-class BitSerialDescription(_Table):
-    """A whole target file of kind ``bit-serial``."""
+class Description(Table):
+    """A whole target file; each kind adds its own tables, and says what hardware they make."""
 
     title: Text
-    kind: Literal["bit-serial"]
+    kind: str
     batch: Annotated[int, Field(gt=0, le=65_536)]
     widths: WidthsTable
-    array: ArrayTable
-    memory: MemoryTable
-    energy: EnergyTable
     grades: GradesTable
 
-    def target(self, name: str, text: str) -> Target:
-        """Converts to SI.
+    def hardware(self) -> Hardware:
+        """Converts the tables of a kind to SI.
 
         Raises:
             TargetError: the parameters contradict one another.
         """
-        tables = {key: value for key in type(self).model_fields if isinstance(value := getattr(self, key), _Table)}
+        raise NotImplementedError
+
+    def target(self, name: str, text: str) -> Target:
+        """Makes the target of the file ``text``.
+
+        Raises:
+            TargetError: the parameters contradict one another.
+        """
+        keys = [*(key for key in type(self).model_fields if key != "grades"), "grades"]
+        tables = {key: value for key in keys if isinstance(value := getattr(self, key), Table)}
         return Target(
             name=name,
             title=self.title,
             batch=self.batch,
-            weight_widths=self.widths.weight,
-            activation_widths=self.widths.activation,
-            hardware=BitSerial(
-                clock_hz=self.array.clock_mhz * _MEGA,
-                rows=self.array.rows,
-                dot_bits=self.array.dot_bits,
-                fetch_bits_per_cycle=self.memory.fetch_bits_per_cycle,
-                buffer_words=self.memory.buffer_words,
-                depthwise=self.array.depthwise,
-                binary_mac_energy_j=self.energy.binary_mac_energy_pj * _PICO,
-                dram_energy_j_per_bit=self.energy.dram_energy_pj_per_bit * _PICO,
-                output_bits=self.memory.output_bits,
-            ),
+            precision=self.widths.precision(),
+            hardware=self.hardware(),
             latency_grade=self.grades.latency,
             energy_grade=self.grades.energy,
             sources=(("target", self.source), *((key, table.source) for key, table in tables.items())),
@@ -114,30 +135,44 @@ class BitSerialDescription(_Table):
         )
 
 
-def read_description(content: Mapping[str, Any]) -> BitSerialDescription | list[str]:
-    """Reads a parsed target file; gives every mistake in it, one sentence each, when there are any."""
+def read_description(
+    content: Mapping[str, Any], descriptions: Mapping[str, type[Description]]
+) -> Description | list[str]:
+    """Reads a parsed target file; gives every mistake in it, one sentence each, when there are any.
+
+    Args:
+        content: the parsed file.
+        descriptions: what a file may say, by kind.
+    """
+    kind = content.get("kind")
+    if kind is None:
+        return [f"key 'kind' is missing; write one of {', '.join(descriptions)}, and the tables that it has"]
+    if not isinstance(kind, str) or kind not in descriptions:
+        hint = nearest(kind, descriptions) if isinstance(kind, str) else ""
+        return [f"key 'kind' must be one of {', '.join(descriptions)}{_given(kind)}{hint}"]
     try:
-        return BitSerialDescription.model_validate(content)
+        return descriptions[kind].model_validate(content)
     except ValidationError as error:
-        return [_sentence(detail) for detail in _in_file_order(error)]
+        return [_sentence(detail, descriptions[kind]) for detail in _in_file_order(error)]
 
 
 def _in_file_order(error: ValidationError) -> Iterator[Mapping[str, Any]]:
-    """Yields wrong and unknown keys first: a misspelt key explains the one that is missing."""
+    """Yields wrong and unknown keys first, each once: a misspelt key explains the one that is missing."""
     details = error.errors(include_url=False)
     yield from (detail for detail in details if detail["type"] != "missing")
     yield from (detail for detail in details if detail["type"] == "missing")
 
 
-def _sentence(detail: Mapping[str, Any]) -> str:
+def _sentence(detail: Mapping[str, Any], description: type[Description]) -> str:
     path = [str(part) for part in detail["loc"]]
-    tables = {key: field.annotation for key, field in BitSerialDescription.model_fields.items()}
-    table = tables.get(path[0]) if len(path) > 1 else BitSerialDescription
-    known = list(table.model_fields) if isinstance(table, type) and issubclass(table, BaseModel) else []
+    tables = {key: made for key, field in description.model_fields.items() if (made := _table_of(field.annotation))}
+    table: type[Table] | None = tables.get(path[0]) if len(path) > 1 else description
+    known = list(table.model_fields) if table is not None else []
     place = f" in [{path[0]}]" if len(path) > 1 and known else ""
     key = path[1] if place else path[0]
     if detail["type"] == "missing":
-        return f"{_noun(key, tables if not place else {})} is missing{place}; {_advice(key)}"
+        what = f"table [{key}]" if key in tables and not place else f"key '{key}'"
+        return f"{what} is missing{place}; {_advice(key)}"
     if detail["type"] == "extra_forbidden":
         with_unit = next((name for name in known if name.startswith(f"{key}_")), None)
         if with_unit is not None:
@@ -148,9 +183,10 @@ def _sentence(detail: Mapping[str, Any]) -> str:
     return f"key '{key}'{place} {rule}{_given(detail['input'])}"
 
 
-def _noun(key: str, tables: Mapping[str, object]) -> str:
-    kind = tables.get(key)
-    return f"table [{key}]" if isinstance(kind, type) and issubclass(kind, BaseModel) else f"key '{key}'"
+def _table_of(annotation: object) -> type[Table] | None:
+    """Gives the table that a field holds, if it holds one; optional tables are seen through."""
+    candidates = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return next((one for one in candidates if isinstance(one, type) and issubclass(one, Table)), None)
 
 
 def _advice(key: str) -> str:

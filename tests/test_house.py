@@ -22,7 +22,10 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 # haqc/ is given its layer here, and in docs/ where the layers are explained.
 LAYERS = (
     ("errors",),
-    ("budget", "calibration", "codes", "graph", "policy", "probe", "result", "searchlog", "target"),
+    (
+        *("budget", "calibration", "codes", "graph", "hardware", "policy", "precision", "probe", "result"),
+        *("searchlog", "target"),
+    ),
     (
         *("costmodel", "data", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),

@@ -13,11 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haqc import targets
-from haqc.costmodel.bit_serial import MAX_MACS, bit_serial_prices
+from haqc.costmodel import build_table
+from haqc.costmodel.bit_serial import price_bit_serial
+from haqc.costmodel.prices import MAX_MACS, Axes, Context, Prices
 from haqc.errors import ModelError
 from haqc.graph import Layer
-from haqc.target import BitSerial
-from tests.costmodel.mobilenet_v2_layers import convolution, dense, mobilenet_v2_layers
+from haqc.hardware.bit_serial import BitSerial
+from haqc.precision import Precision
+from tests.costmodel.mobilenet_v2_layers import chain, convolution, dense, mobilenet_v2_layers
 
 BITS = tuple(range(1, 9))
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/cost/haq_bismo_cloud_mobilenetv2.csv"
@@ -27,11 +30,27 @@ def cycles(
     layers: list[Layer], hardware: BitSerial, batch: int, unshared: tuple[str, ...] = ()
 ) -> npt.NDArray[np.int64]:
     """Gives cycles, [layer, weight, activation], at 1 to 8 bits."""
-    return bit_serial_prices(layers, hardware, batch, BITS, BITS, unshared=unshared).cycles[..., 0]
+    return np.asarray(prices(layers, hardware, batch, unshared=unshared).cycles[..., 0])
+
+
+def prices(
+    layers: list[Layer],
+    hardware: BitSerial,
+    batch: int,
+    weight_bits: tuple[int, ...] = BITS,
+    activation_bits: tuple[int, ...] = BITS,
+    *,
+    unshared: tuple[str, ...] = (),
+    mode: str = "reference",
+) -> Prices:
+    context = Context(Precision(BITS, BITS, output_bits=32), frozenset(unshared))
+    return price_bit_serial(layers, hardware, Axes(weight_bits, activation_bits, (32,)), batch, mode, context)
 
 
 def hardware_of(target: str) -> BitSerial:
-    return targets.load(target).hardware
+    hardware = targets.load(target).hardware
+    assert isinstance(hardware, BitSerial)
+    return hardware
 
 
 def test_reproduces_every_cell_of_the_published_table() -> None:
@@ -154,24 +173,25 @@ def test_energy_counted_by_hand() -> None:
     """20 x 300 by 300 x 10 on the edge, batch 3, 4-bit weights and 2-bit activations; all fits one block a side."""
     hardware = hardware_of("edge")
     layer = dense("y", "x", 300, 10, rows=20)
-    parts = bit_serial_prices([layer], hardware, 3, (4,), (2,)).energy_parts_j
+    parts = prices([layer], hardware, 3, (4,), (2,)).energy.parts
     fetched = 320  # 300 bits in beats of 64
     dram_bits = 60 * fetched * 2 + 10 * fetched * 4 + 60 * 10 * 32
-    assert list(parts) == ["compute", "off-chip"]
+    assert list(parts) == ["compute", "on_chip", "off_chip", "leakage"]
+    assert parts["on_chip"].item() == parts["leakage"].item() == 0
     assert parts["compute"].item() == pytest.approx(60 * 300 * 10 * 4 * 2 * 1.04e-12, rel=1e-12)
-    assert parts["off-chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
+    assert parts["off_chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
 
 
 def test_operands_that_do_not_fit_are_read_once_a_block_pair() -> None:
     """4-bit rows of 2,048 bits take 32 words, so 256 rows fill the edge's 8,192 words: 600 rows are 3 blocks."""
     layer = dense("y", "x", 2048, 300, rows=600)
-    parts = bit_serial_prices([layer], hardware_of("edge"), 1, (4,), (4,)).energy_parts_j
+    parts = prices([layer], hardware_of("edge"), 1, (4,), (4,)).energy.parts
     dram_bits = 2 * 600 * 2048 * 4 + 3 * 300 * 2048 * 4 + 600 * 300 * 32
-    assert parts["off-chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
+    assert parts["off_chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
 
 
 def test_refuses_a_layer_too_large_to_count() -> None:
     layer = dense("giant", "x", 2**20, 2**20, rows=2**10)
     with pytest.raises(ModelError, match=r"'giant'.*smaller --batch"):
-        cycles([layer], hardware_of("edge"), 1)
+        build_table(chain([layer], "giants"), targets.load("edge"))
     assert layer.macs > MAX_MACS

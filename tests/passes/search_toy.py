@@ -11,6 +11,7 @@ import numpy as np
 from haqc.budget import Budget, Cost, Limit, Metric
 from haqc.graph import Graph, Layer, Operand, Operation
 from haqc.policy import Policy, Space
+from haqc.precision import Precision
 
 FLOAT_ACCURACY = 90.0
 
@@ -111,10 +112,11 @@ def toy(
     *,
     weights: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8),
     activations: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8),
+    pairs: frozenset[tuple[int, int]] | None = None,
     interaction: float = 0.0,
 ) -> Toy:
     """A chain with the default pins and errors that differ by a factor of up to a hundred."""
-    space = Space.of(chain(count, seed), weights, activations)
+    space = Space.of(chain(count, seed), Precision(weights, activations, pairs))
     draw = np.random.default_rng(seed + 1)
     error = {choice.operand.tensor: float(10 ** draw.uniform(-1, 1)) for choice in space.choices}
     return Toy(space, error, interaction)

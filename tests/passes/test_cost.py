@@ -90,7 +90,7 @@ def test_csv_repeats_the_json(report: CostReport) -> None:
         assert row["name"] == entry["name"]
         assert int(row["cycles"]) == entry["cycles"]
         assert float(row["energy_j"]) == entry["energy_j"]
-        assert float(row["energy_off_chip_j"]) == entry["energy_parts_j"]["off-chip"]
+        assert float(row["energy_off_chip_j"]) == entry["energy_parts_j"]["off_chip"]
     assert [str(cell) for cell in report.to_rows()[0]] == list(rows[0])
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from haqc import targets
 from haqc.errors import TargetError
-from haqc.target import BitSerial
+from haqc.hardware.bit_serial import BitSerial, BitSerialPort
+from haqc.precision import Precision
 
 FOLDER = Path(targets.__file__).parent
 EDGE = (FOLDER / "edge.toml").read_text()
+EDGE_PORT, CLOUD_PORT = BitSerialPort(64, 8, 512), BitSerialPort(256, 8, 512)
 
 
 def written(folder: Path, *changes: tuple[str, str], text: str = EDGE) -> Path:
@@ -32,13 +34,13 @@ def test_names_are_the_files_beside_the_loader() -> None:
 
 def test_edge_and_cloud_in_si_units() -> None:
     edge, cloud = targets.load("edge"), targets.load("cloud")
-    assert edge.hardware == BitSerial(200e6, 8, 256, 64, 8192, "per-channel", 1.04e-12, 15e-12, 32)
-    assert cloud.hardware == BitSerial(200e6, 16, 256, 256, 16384, "block-diagonal", 1.04e-12, 15e-12, 32)
+    assert edge.hardware == BitSerial(200e6, 8, 256, 64, 8192, "per-channel", 1.04e-12, 15e-12, EDGE_PORT)
+    assert cloud.hardware == BitSerial(200e6, 16, 256, 256, 16384, "block-diagonal", 1.04e-12, 15e-12, CLOUD_PORT)
     assert (edge.batch, cloud.batch) == (1, 16)
     for target in (edge, cloud):
-        assert target.weight_widths == target.activation_widths == (1, 2, 3, 4, 5, 6, 7, 8)
+        assert target.precision == Precision((1, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 4, 5, 6, 7, 8), output_bits=32)
         assert (target.latency_grade, target.energy_grade) == ("exact", "estimate")
-        assert target.kind == "bit-serial" and target.modes == ("reference",)
+        assert target.kind == "bit-serial" and target.modes == ("reference", "physical")
     assert edge.name == "edge" and edge.text == EDGE
 
 
@@ -56,7 +58,7 @@ def test_a_file_of_ones_own_is_named_by_its_stem(tmp_path: Path) -> None:
     target = targets.load(str(path))
     assert target.name == "mine"
     assert target.hardware.clock_hz == 100.5e6
-    assert target.weight_widths == (4, 8)
+    assert target.precision.weight_widths == (4, 8)
     assert targets.check(path) == []
 
 
@@ -79,7 +81,7 @@ def test_a_file_of_ones_own_is_named_by_its_stem(tmp_path: Path) -> None:
         ("= 1.04", "= nan", "key 'binary_mac_energy_pj' in [energy] must be a finite number, not nan"),
         ("= 1.04", '= "1.04 pJ"', "key 'binary_mac_energy_pj' in [energy] must be a valid number, not '1.04 pJ'"),
         ('"per-channel"', '"perchannel"', "must be 'block-diagonal' or 'per-channel', not 'perchannel'"),
-        ('"bit-serial"', '"bitserial"', "key 'kind' must be 'bit-serial', not 'bitserial'"),
+        ('"bit-serial"', '"bitserial"', "key 'kind' must be one of bit-serial"),
         ('"estimate"', '"guess"', "key 'energy' in [grades] must be 'exact', 'published', 'calibrated'"),
         ("weight = [1, 2", "weight = [2, 1", "key 'weight' in [widths] must ascend and end with 8"),
         ("weight = [1, 2, 3, 4, 5, 6, 7, 8]", "weight = [2, 4]", "key 'weight' in [widths] must ascend and end with 8"),
@@ -124,16 +126,19 @@ def test_all_mistakes_are_listed_and_load_says_how_many(tmp_path: Path) -> None:
     assert [mistake.split(";")[0] for mistake in mistakes] == [
         "key 'rows' in [array] must be greater than 0, not -8",
         "key 'clock' in [array] lacks its unit",
+        "key 'output_bits' is missing in [widths]",
         "key 'clock_mhz' is missing in [array]",
-        "key 'output_bits' is missing in [memory]",
     ]
     with pytest.raises(TargetError, match=r"\(and 3 more, which 'haqc targets check .*' lists\)"):
         targets.load(str(path))
 
 
 def test_an_empty_file_lacks_everything(tmp_path: Path) -> None:
-    mistakes = targets.check(written(tmp_path, text=""))
-    assert len(mistakes) == 9
+    assert targets.check(written(tmp_path, text="")) == [
+        "key 'kind' is missing; write one of bit-serial, and the tables that it has"
+    ]
+    mistakes = targets.check(written(tmp_path, text='kind = "bit-serial"'))
+    assert len(mistakes) == 8
     assert "table [energy] is missing; copy a built-in target and change its numbers" in mistakes
 
 

@@ -1,0 +1,14 @@
+"""The kinds of hardware that a target file may describe: one line a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from haqc.targets.bit_serial import BitSerialDescription
+from haqc.targets.description import Description
+
+DESCRIPTIONS: Mapping[str, type[Description]] = MappingProxyType({
+    "bit-serial": BitSerialDescription,
+})
+"""What a file of each kind may say, by its key ``kind``."""
