@@ -171,7 +171,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     torch.set_num_threads(1)
     with clock.part("parse"):
         problem = _pose(request)
-        require_feasible(problem.space, problem.budget, problem.table.price(problem.space.narrowest), problem.baseline)
+        require_feasible(problem.space, problem.budget, problem.table.price, problem.baseline)
     with clock.part("data"):
         samples = _sample(request, problem, ui)
         mirror = from_onnx(problem.model)

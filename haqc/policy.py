@@ -114,7 +114,7 @@ class Space:
             precision: what the target offers.
             min_bits: the narrowest width searched.
             pins: widths by layer name or name pattern (``fnmatch``).
-            default_pins: pin at 8/8 every layer that reads a graph input, and the last compute layer before each output.
+            default_pins: pin at 8/8 every layer that reads a graph input, and the last layer before each output.
 
         Raises:
             PolicyError: a pin names no layer, or a width the target lacks; or pins leave a layer no allowed pair.
@@ -225,6 +225,10 @@ class Space:
     def _widths(self) -> dict[str, tuple[int, ...]]:
         return {choice.operand.tensor: choice.widths for choice in self.choices}
 
+    def pairs(self, layer: Layer) -> list[Bits]:
+        """Gives the pairs of widths that one layer may have, ascending."""
+        return _pairs(layer, self._widths[layer.weight], self._widths[layer.activation], self.precision)
+
     def _meet(self, widths: dict[str, int], fits: Fits) -> None:
         """Moves the widths of layers in place until each has an allowed pair; all moves go the same way, so they end.
 
@@ -238,7 +242,7 @@ class Space:
                 bits = Bits(widths[layer.weight], widths[layer.activation])
                 if self.precision.allows(bits.weight, bits.activation):
                     continue
-                pairs = _pairs(layer, self._widths[layer.weight], self._widths[layer.activation], self.precision)
+                pairs = self.pairs(layer)
                 fitting = [pair for pair in pairs if fits(pair, bits)]
                 if not fitting:
                     raise PolicyError(
@@ -329,7 +333,8 @@ def load(graph: Graph, text: str, source: str) -> Policy:
                   for entry in content["layers"]}
         others = {str(tensor): int(bits) for tensor, bits in content["tensors"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PolicyError(f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is") from error
+        name = type(error).__name__
+        raise PolicyError(f"'{source}' is no policy ({name}); a policy.json of 'haqc compile' is") from error
     if schema != POLICY_SCHEMA:
         raise PolicyError(f"'{source}' has policy schema {schema!r}; this haqc reads schema {POLICY_SCHEMA}")
     unknown = [name for name in layers if name not in graph.layer]

@@ -53,6 +53,8 @@ class Descent:
 
     Moves are remembered until something they depend on changes. A layer's cost depends on the widths of what it reads
     and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all activations.
+    Where the target does not allow every pair of widths, a move takes along what it must, and one that was remembered
+    is made anew when it is taken.
 
     Args:
         problem: the problem.
@@ -78,18 +80,28 @@ class Descent:
         """Takes the moves with the least added error per saved share, until the budget holds.
 
         When nothing saves alone, as where two tensors tie for the peak, the least error is added blindly; widening
-        undoes what turns out to have been in vain.
+        undoes what turns out to have been in vain. When nothing can be narrowed and the budget does not hold, as may be
+        where narrower is not always cheaper, the walk goes on from the cheapest policy.
         """
         find: Find = lambda widths, cost, choice: self._problem.narrowing(widths, cost, choice, FULL_BITS)  # noqa: E731
         moves: dict[str, Move] = {}
         stale: Iterable[str] = self._choices
         while not self._problem.budget.allows(self._cost):
             self._refresh(moves, stale, find)
+            if not moves and not self._problem.space.is_product:
+                self._refresh(moves, self._choices, find)  # what has come along may have freed others further away
             if moves:
                 taken = min(moves.values(), key=lambda move: self._added_error(move) / move.change)
             else:
-                taken = min(self._blind_moves(), key=self._added_error)
+                blind = list(self._blind_moves())
+                if not blind:
+                    self._widths = self._problem.within_budget()
+                    self._cost = self._problem.cost(self._widths)
+                    return
+                taken = min(blind, key=self._added_error)
             stale = self._take(taken)
+            if not stale:
+                del moves[taken.tensor]
 
     def _widen(self) -> None:
         """Takes the moves with the most error removed per added share, free ones first, while the budget allows."""
@@ -121,21 +133,26 @@ class Descent:
                 moves[tensor] = move
 
     def _take(self, move: Move) -> list[str]:
-        """Makes a move; gives the operands whose remembered moves it spoils."""
+        """Makes a move; gives the operands whose remembered moves it spoils, none when it cannot be made any more."""
+        made = self._problem.move(self._widths, self._choices[move.tensor], move.width)
+        if made is None:
+            return []
         before = {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
-        self._widths = {**self._widths, move.tensor: move.width}
-        self._cost = self._problem.cost(self._widths)
+        self._widths = {**self._widths, **made.changes}
+        self._cost = made.cost
         after = {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
         if before != after:
             return list(self._choices)
-        spoilt = self._neighbours.get(move.tensor, set()) | {move.tensor}
+        spoilt = set(made.changes).union(*(self._neighbours.get(tensor, set()) for tensor in made.changes))
         if self._memory_is_limited:
             spoilt |= {t for t, choice in self._choices.items() if choice.operand.kind == "activation"}
         return [tensor for tensor in self._choices if tensor in spoilt]
 
     def _added_error(self, move: Move) -> float:
-        old, new = self._widths[move.tensor], move.width
-        return self._weighed(move.tensor, new) - self._weighed(move.tensor, old)
+        return sum(
+            self._weighed(tensor, new) - self._weighed(tensor, self._widths[tensor])
+            for tensor, new in move.changes.items()
+        )
 
     def _weighed(self, tensor: str, width: int) -> float:
         is_activation = self._choices[tensor].operand.kind == "activation"
@@ -145,8 +162,9 @@ class Descent:
     def _blind_moves(self) -> Iterator[Move]:
         for tensor, choice in self._choices.items():
             narrower = [width for width in choice.widths if width < self._widths[tensor]]
-            if narrower:
-                yield self._problem.move(self._widths, choice, narrower[-1])
+            move = self._problem.move(self._widths, choice, narrower[-1]) if narrower else None
+            if move is not None:
+                yield move
 
 
 def _neighbours(graph: Graph) -> dict[str, set[str]]:
