@@ -13,7 +13,7 @@ import typer
 
 from haqc import __version__
 from haqc.budget import Demand
-from haqc.errors import HaqcError, Interrupted, PolicyError
+from haqc.errors import HaqcError, Interrupted, PolicyError, TargetError
 from haqc.policy import Bits
 
 if TYPE_CHECKING:
@@ -170,7 +170,13 @@ def compile_command(
 @app.command("cost", epilog="Example: haqc cost model.onnx --target cloud --bits 4/8")
 def cost_command(
     model: Model,
-    target: TargetName,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", help="Built-in target, or path of a target file (.toml).", show_default=False),
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Targets to print side by side: edge,cloud,...", show_default=False)
+    ] = None,
     bits: Annotated[str | None, typer.Option(help="Widths of every layer: 8, or W/A.", show_default="8")] = None,
     policy: Annotated[Path | None, typer.Option(help="A policy.json instead of --bits.", show_default=False)] = None,
     batch: Annotated[int | None, typer.Option(help="Inferences of one batch.", min=1, show_default="the target's")] = None,
@@ -182,24 +188,27 @@ def cost_command(
         raise PolicyError(f"unknown format '{output}'; allowed are table, json and csv")
     if bits is not None and policy is not None:
         raise PolicyError("give either --bits or --policy, not both")
+    if (target is None) == (compare is None):
+        raise TargetError("give either --target with one target, or --compare with several; 'haqc targets' lists them")
     widths = _bits(bits or "8")
     from haqc import console, policy as policies, targets  # noqa: PLC0415
     from haqc.frontend import pose  # noqa: PLC0415
-    from haqc.passes.cost import cost  # noqa: PLC0415
+    from haqc.passes.cost import comparison_csv, cost  # noqa: PLC0415
 
-    chip = targets.load(target)
+    chips = [targets.load(name.strip()) for name in (compare.split(",") if compare is not None else [target or ""])]
     _, graph = pose(model)
     if policy is None:
         chosen = policies.plain(graph, widths.weight, widths.activation)
     else:
         chosen = policies.load(graph, _text(policy), str(policy))
-    priced = cost(graph, chip, chosen, batch=batch, mode=mode)
+    priced = [cost(graph, chip, chosen, batch=batch, mode=mode) for chip in chips]
+    contents = [report.to_json() for report in priced]
     if output == "json":
-        typer.echo(json.dumps(priced.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(contents if compare is not None else contents[0], ensure_ascii=False))
     elif output == "csv":
-        typer.echo(priced.to_csv(), nl=False)
+        typer.echo(comparison_csv(priced) if compare is not None else priced[0].to_csv(), nl=False)
     else:
-        console.show(console.cost_table(priced.to_json()))
+        console.show(console.cost_comparison(contents) if compare is not None else console.cost_table(contents[0]))
 
 
 @targets_app.callback()

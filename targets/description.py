@@ -170,6 +170,8 @@ def _sentence(detail: Mapping[str, Any], description: type[Description]) -> str:
     known = list(table.model_fields) if table is not None else []
     place = f" in [{path[0]}]" if len(path) > 1 and known else ""
     key = path[1] if place else path[0]
+    if detail["type"] == "missing" and len(path) > (2 if place else 1):
+        return f"key '{key}'{place} has an entry that lacks a number; give each entry all of them"
     if detail["type"] == "missing":
         what = f"table [{key}]" if key in tables and not place else f"key '{key}'"
         return f"{what} is missing{place}; {_advice(key)}"

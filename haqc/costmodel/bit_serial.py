@@ -141,10 +141,15 @@ def price_bit_serial(
 def _through_one_port(
     prices: Prices, gemms: _Products, hardware: BitSerial, port: BitSerialPort, axes: Axes
 ) -> Prices:
-    """Adds what the published model leaves out: the shared port, result writes, and the making of bit planes."""
-    aligned = -(-gemms.depth // port.plane_align_bits) * port.plane_align_bits
-    converted = gemms.by_layer(gemms.rows * gemms.depth) * port.element_bits
-    converted = (converted + gemms.by_layer(gemms.rows * aligned) * axes.activations).astype(np.float64)
+    """Adds what the published model leaves out: the shared port, result writes, and the making of bit planes.
+
+    The conversion reads every element of a product's data once and writes what the fetch stage then reads, rows of
+    whole beats, each plane aligned. It is the least that any layout needs: BISMO's runtime pads further.
+    """
+    plane_bits = gemms.rows * -(-gemms.depth // hardware.fetch_bits_per_cycle) * hardware.fetch_bits_per_cycle
+    plane_bits = -(-plane_bits // port.plane_align_bits) * port.plane_align_bits
+    elements = gemms.by_layer(gemms.rows * gemms.depth) * port.element_bits
+    converted = (elements + gemms.by_layer(plane_bits) * axes.activations).astype(np.float64)
     conversion_cycles = np.ceil(converted / port.bits_per_cycle).astype(np.int64)
     port_cycles = np.ceil(_sum(prices.moved_bits) / port.bits_per_cycle).astype(np.int64)
     moved = prices.moved_bits

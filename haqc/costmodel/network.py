@@ -9,9 +9,10 @@ modelled with its share of the bytes, so that nothing is priced at zero in silen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from haqc.graph import Graph, Operation
 from haqc.hardware import Streaming
@@ -58,6 +59,48 @@ class OperationCost:
     latency_s: float
     energy_j: float
     is_modelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unmodelled:
+    """Operators whose cost is not, or not wholly, in the total.
+
+    Attributes:
+        operators: by ONNX operator: how many there are, the bytes that they move, and whether these bytes are priced.
+        moved_bytes: bytes that the whole network moves, layers and all operators together.
+    """
+
+    operators: tuple[tuple[str, int, float, bool], ...]
+    moved_bytes: float
+
+    @classmethod
+    def of(cls, costs: Sequence[OperationCost], layer_bytes: float) -> Unmodelled:
+        """Gathers them from the costs of operators and the bytes that the layers move, the most bytes first."""
+        found: dict[str, tuple[int, float, bool]] = {}
+        for cost in costs:
+            if not cost.is_modelled:
+                count, moved, _ = found.get(cost.op, (0, 0.0, False))
+                found[cost.op] = count + 1, moved + cost.moved_bytes, cost.latency_s > 0
+        ranked = sorted(found.items(), key=lambda item: (-item[1][1], item[0]))
+        total = layer_bytes + sum(cost.moved_bytes for cost in costs)
+        return cls(tuple((op, *figures) for op, figures in ranked), total)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the block ``not_modelled`` of ``haqc cost --format json``."""
+        whole = self.moved_bytes or 1.0
+        return {
+            "share_of_bytes": sum(moved for _, _, moved, _ in self.operators) / whole,
+            "operators": [
+                {
+                    "op": op,
+                    "count": count,
+                    "moved_bytes": moved,
+                    "share_of_bytes": moved / whole,
+                    "priced": "traffic" if is_priced else "nothing",
+                }
+                for op, count, moved, is_priced in self.operators
+            ],
+        }
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class BitSerialPort:
     Attributes:
         bits_per_cycle: bits that the port moves per cycle, for both operand streams and the results together.
         element_bits: width at which activations lie in DRAM before they are cut into bit planes.
-        plane_align_bits: a row of a bit plane is written in whole multiples of this.
+        plane_align_bits: a bit plane is written in whole multiples of this.
     """
 
     bits_per_cycle: int

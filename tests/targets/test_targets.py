@@ -88,6 +88,13 @@ def test_a_file_of_ones_own_is_named_by_its_stem(tmp_path: Path) -> None:
         ("weight = [1, 2, 3, 4, 5, 6, 7, 8]", "weight = []", "key 'weight' in [widths] must have at least 1 item"),
         ("weight = [1, 2, 3, 4, 5, 6, 7, 8]", "weight = 8", "key 'weight' in [widths] must be a list, not 8"),
         ("weight = [1, 2, 3, 4, 5, 6, 7, 8]", "weight = [8, 16]", "must be less than or equal to 8, not 16"),
+        ("accumulator_bits = 32\n", "pairs = [[8, 8], [9, 8]]\n", "must be less than or equal to 8, not 9"),
+        ("accumulator_bits = 32\n", "pairs = [[8, 8], [8]]\n", "'pairs' in [widths] has an entry that lacks a number"),
+        ("accumulator_bits = 32\n", "pairs = [[4, 8]]\n", "key 'pairs' in [widths] must hold [8, 8], which budgets"),
+        ("accumulator_bits = 32\n", "weight_container = [4]\n", "must list a container of at least 8 bits"),
+        ("output_bits = 32\n", 'output_bits = "readers"\n', "key 'output_bits' in [widths] must be 'consumers'"),
+        ("port_bits_per_cycle = 64", "port_bits_per_cycle = 0", "'port_bits_per_cycle' in [physical] must be greater"),
+        ("port_bits_per_cycle", "port_bit_per_cycle", "(did you mean 'port_bits_per_cycle'?); allowed are"),
         ("batch = 1\n", "batch = 1\nbatch = 2\n", "is no TOML text (Cannot overwrite a value"),
         ("batch = 1\n", "batch 1\n", "is no TOML text (Expected '='"),
         ("batch = 1\n", "batch = " + "1" * 5000 + "\n", "is no TOML text"),
@@ -165,3 +172,33 @@ def test_large_and_binary_files_are_refused(tmp_path: Path) -> None:
     assert targets.check(path) == []
     path.write_bytes(b"\xff\xfe\x00")
     assert "is no TOML text" in targets.check(path)[0]
+
+
+def test_a_pair_outside_the_widths_is_refused(tmp_path: Path) -> None:
+    eight = "1, 2, 3, 4, 5, 6, 7, 8]\nact"
+    change = ("accumulator_bits = 32\n", "accumulator_bits = 32\npairs = [[8, 8], [3, 8]]\n")
+    path = written(tmp_path, (eight, "4, 8]\nact"), change)
+    assert targets.check(path) == [
+        "key 'pairs' in [widths] must hold [weight, activation] pairs of the widths above, which (3, 8) is not"
+    ]
+
+
+def test_precision_is_read_from_the_file(tmp_path: Path) -> None:
+    lines = """accumulator_bits = 24
+pairs = [[8, 8], [4, 8]]
+weight_container = [4, 8]
+activation_container = "next-power-of-two"
+has_float = true
+"""
+    path = written(tmp_path, ("accumulator_bits = 32\n", lines), ("output_bits = 32\n", 'output_bits = "consumers"\n'))
+    assert targets.load(str(path)).precision == Precision(
+        (1, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 4, 5, 6, 7, 8), frozenset({(8, 8), (4, 8)}), (4, 8), "next-power-of-two",
+        has_float=True, accumulator_bits=24, output_bits="consumers",
+    )  # fmt: skip
+
+
+def test_a_file_without_the_physical_table_has_no_such_mode(tmp_path: Path) -> None:
+    before, _, after = EDGE.partition("[physical]")
+    target = targets.load(str(written(tmp_path, text=before + "[energy]" + after.partition("[energy]")[2])))
+    assert target.modes == ("reference",)
+    assert isinstance(target.hardware, BitSerial) and target.hardware.port is None
