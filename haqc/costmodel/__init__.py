@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from haqc.costmodel.bit_serial import price_bit_serial
+from haqc.costmodel.npu import price_npu
 from haqc.costmodel.prices import Axes, Context, Pricer, require_countable
 from haqc.costmodel.table import CostTable, LayerCost
+from haqc.costmodel.tensor_core import price_tensor_core
 from haqc.errors import ModelError, TargetError, nearest
 from haqc.graph import FULL_BITS, Graph
 from haqc.hardware.bit_serial import BitSerial
+from haqc.hardware.npu import Npu
+from haqc.hardware.tensor_core import TensorCore
 from haqc.target import Target
 
 __all__ = ["MAX_BATCH", "CostTable", "LayerCost", "build_table"]
@@ -23,6 +27,8 @@ MAX_BATCH = 65_536
 
 PRICERS: Mapping[type, Pricer] = MappingProxyType({
     BitSerial: price_bit_serial,
+    Npu: price_npu,
+    TensorCore: price_tensor_core,
 })
 """The formulas of each kind of hardware: one line a kind."""
 
