@@ -28,7 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compiles an ONNX model into a mixed-precision ONNX model that fits a hardware budget.",
 )
-targets_app = typer.Typer(no_args_is_help=False, invoke_without_command=True, help="Lists, shows and checks targets.")
+targets_app = typer.Typer(
+    no_args_is_help=False, invoke_without_command=True, help="Lists, shows, checks and starts targets."
+)
 app.add_typer(targets_app, name="targets")
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
@@ -220,19 +222,52 @@ def targets_root(context: typer.Context) -> None:
 
 @targets_app.command("list")
 def targets_list() -> None:
-    """Lists the built-in targets."""
-    from haqc import targets  # noqa: PLC0415
+    """Lists the built-in targets: kind, batch, grades of latency and energy, title."""
+    from haqc import console, targets  # noqa: PLC0415
+    from haqc.targetview import target_list  # noqa: PLC0415
 
-    for name in targets.names():
-        typer.echo(f"{name:<12} {targets.load(name).title}")
+    console.show(target_list([targets.load(name) for name in targets.names()]))
 
 
 @targets_app.command("show", epilog="Example: haqc targets show edge")
-def targets_show(target: Annotated[str, typer.Argument(help="Name or path.", show_default=False)]) -> None:
-    """Shows a target's file: its numbers, their units, their sources."""
-    from haqc import targets  # noqa: PLC0415
+def targets_show(
+    target: Annotated[str, typer.Argument(help="Name or path.", show_default=False)],
+    toml: Annotated[bool, typer.Option("--toml", help="Print the target's file instead.")] = False,
+) -> None:
+    """Shows a target: peak rates and ridge points by widths, energy per operation and per byte, grades, sources."""
+    from haqc import console, targets  # noqa: PLC0415
 
-    typer.echo(targets.load(target).text.rstrip())
+    chip = targets.load(target)
+    if toml:
+        typer.echo(chip.text.rstrip())
+        return
+    from haqc.datasheet import data_sheet  # noqa: PLC0415
+    from haqc.targetview import target_sheet  # noqa: PLC0415
+
+    console.show(target_sheet(data_sheet(chip)))
+
+
+@targets_app.command("new", epilog="Example: haqc targets new --from edge my-chip.toml")
+def targets_new(
+    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.", show_default=False)],
+    source: Annotated[
+        str, typer.Option("--from", help="Built-in target, or path of a target file.", show_default=False)
+    ],
+) -> None:
+    """Starts a target file of your own from another."""
+    from haqc.targets.start import start  # noqa: PLC0415
+
+    start(source, file)
+    typer.echo(f"{file} is a copy of {source}; change its numbers and sources, then run 'haqc targets check {file}'")
+
+
+@targets_app.command("schema", epilog="Example: haqc targets schema > docs/target-schema.md")
+def targets_schema() -> None:
+    """Prints what a target file may say, as Markdown."""
+    from haqc.targets.kinds import DESCRIPTIONS  # noqa: PLC0415
+    from haqc.targets.schema import schema  # noqa: PLC0415
+
+    typer.echo(schema(DESCRIPTIONS), nl=False)
 
 
 @targets_app.command("check", epilog="Example: haqc targets check my-chip.toml")
@@ -242,8 +277,9 @@ def targets_check(file: Annotated[Path, typer.Argument(help="Target file.", show
 
     mistakes = targets.check(file)
     for mistake in mistakes:
-        typer.echo(mistake, err=True)
+        typer.echo(f"{file}: {mistake}", err=True)
     if mistakes:
+        typer.echo(f"haqc: {file} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}; mend them", err=True)
         raise typer.Exit(2)
     typer.echo(f"{file} is a valid target")
 

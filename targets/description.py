@@ -1,19 +1,18 @@
-"""What every target file says, whatever its kind of hardware, and the sentences about what is wrong with one."""
+"""What every target file says, whatever its kind of hardware."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from haqc.errors import nearest
 from haqc.graph import FULL_BITS
 from haqc.hardware import Hardware
 from haqc.precision import Precision
 from haqc.target import Grade, Target
+from haqc.targets.units import unit_of
 
 Count = Annotated[int, Field(gt=0, le=2**30)]
 Quantity = Annotated[float, Field(gt=0, le=1e9)]
@@ -33,6 +32,19 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
 
     source: Text
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_within_reason(cls, value: Any, info: ValidationInfo) -> Any:
+        unit = unit_of(info.field_name or "")
+        numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        large = [number for number in numbers if isinstance(number, int | float) and unit and number > unit.largest]
+        if unit and large:
+            raise ValueError(
+                f"must be at most {unit.largest:,.0f} {unit.symbol}, more than any chip has, and not {large[0]:g}; "
+                "is it given in another unit?"
+            )
+        return value
 
 
 class WidthsTable(Table):
@@ -114,8 +126,17 @@ class Description(Table):
         """
         raise NotImplementedError
 
-    def target(self, name: str, text: str) -> Target:
-        """Makes the target of the file ``text``.
+    def hardware_in(self, folder: Path) -> Hardware:
+        """Converts the tables of a kind that names files beside the target file, in ``folder``; most name none.
+
+        Raises:
+            TargetError: the parameters contradict one another, or a file is not there or wrong.
+        """
+        del folder
+        return self.hardware()
+
+    def target(self, name: str, text: str, folder: Path) -> Target:
+        """Makes the target of the file ``text``, which lies in ``folder``.
 
         Raises:
             TargetError: the parameters contradict one another.
@@ -127,78 +148,9 @@ class Description(Table):
             title=self.title,
             batch=self.batch,
             precision=self.widths.precision(),
-            hardware=self.hardware(),
+            hardware=self.hardware_in(folder),
             latency_grade=self.grades.latency,
             energy_grade=self.grades.energy,
             sources=(("target", self.source), *((key, table.source) for key, table in tables.items())),
             text=text,
         )
-
-
-def read_description(
-    content: Mapping[str, Any], descriptions: Mapping[str, type[Description]]
-) -> Description | list[str]:
-    """Reads a parsed target file; gives every mistake in it, one sentence each, when there are any.
-
-    Args:
-        content: the parsed file.
-        descriptions: what a file may say, by kind.
-    """
-    kind = content.get("kind")
-    if kind is None:
-        return [f"key 'kind' is missing; write one of {', '.join(descriptions)}, and the tables that it has"]
-    if not isinstance(kind, str) or kind not in descriptions:
-        hint = nearest(kind, descriptions) if isinstance(kind, str) else ""
-        return [f"key 'kind' must be one of {', '.join(descriptions)}{_given(kind)}{hint}"]
-    try:
-        return descriptions[kind].model_validate(content)
-    except ValidationError as error:
-        return [_sentence(detail, descriptions[kind]) for detail in _in_file_order(error)]
-
-
-def _in_file_order(error: ValidationError) -> Iterator[Mapping[str, Any]]:
-    """Yields wrong and unknown keys first, each once: a misspelt key explains the one that is missing."""
-    details = error.errors(include_url=False)
-    yield from (detail for detail in details if detail["type"] != "missing")
-    yield from (detail for detail in details if detail["type"] == "missing")
-
-
-def _sentence(detail: Mapping[str, Any], description: type[Description]) -> str:
-    path = [str(part) for part in detail["loc"]]
-    tables = {key: made for key, field in description.model_fields.items() if (made := _table_of(field.annotation))}
-    table: type[Table] | None = tables.get(path[0]) if len(path) > 1 else description
-    known = list(table.model_fields) if table is not None else []
-    place = f" in [{path[0]}]" if len(path) > 1 and known else ""
-    key = path[1] if place else path[0]
-    if detail["type"] == "missing" and len(path) > (2 if place else 1):
-        return f"key '{key}'{place} has an entry that lacks a number; give each entry all of them"
-    if detail["type"] == "missing":
-        what = f"table [{key}]" if key in tables and not place else f"key '{key}'"
-        return f"{what} is missing{place}; {_advice(key)}"
-    if detail["type"] == "extra_forbidden":
-        with_unit = next((name for name in known if name.startswith(f"{key}_")), None)
-        if with_unit is not None:
-            return f"key '{key}'{place} lacks its unit; write '{with_unit}'"
-        return f"unknown key '{key}'{place}{nearest(key, known)}; allowed are {', '.join(known)}"
-    rule = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    rule = rule.replace("String should", "must").replace("Tuple should", "must").replace("a valid tuple", "a list")
-    return f"key '{key}'{place} {rule}{_given(detail['input'])}"
-
-
-def _table_of(annotation: object) -> type[Table] | None:
-    """Gives the table that a field holds, if it holds one; optional tables are seen through."""
-    candidates = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return next((one for one in candidates if isinstance(one, type) and issubclass(one, Table)), None)
-
-
-def _advice(key: str) -> str:
-    return "say where the numbers come from" if key == "source" else "copy a built-in target and change its numbers"
-
-
-def _given(value: object) -> str:
-    """Tells what stood there, unless it is too long to tell."""
-    if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
-        return f", not {value}"
-    if isinstance(value, str) and 0 < len(value) <= 40:
-        return f", not {value!r}"
-    return ""

@@ -27,12 +27,12 @@ LAYERS = (
         *("searchlog", "target"),
     ),
     (
-        *("costmodel", "data", "ddpg", "findings", "folder", "mirror", "onnxfile"),
+        *("costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
     ("compiler",),
-    ("__main__", "cli", "console"),
+    ("__main__", "cli", "console", "targetview"),
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 COMMANDS = ("compile", "cost", "report", "targets", "verify")

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from haqc.costmodel.bit_serial import price_bit_serial
+from haqc.costmodel.cache import cached_prices
 from haqc.costmodel.npu import price_npu
 from haqc.costmodel.prices import Axes, Context, Pricer, require_countable
 from haqc.costmodel.table import CostTable, LayerCost
@@ -20,10 +22,13 @@ from haqc.hardware.npu import Npu
 from haqc.hardware.tensor_core import TensorCore
 from haqc.target import Target
 
-__all__ = ["MAX_BATCH", "CostTable", "LayerCost", "build_table"]
+__all__ = ["MAX_BATCH", "MAX_LAYERS", "CostTable", "LayerCost", "build_table"]
 
 MAX_BATCH = 65_536
 """Largest batch that is priced; beyond it the counts of a large layer would not fit 64 bits."""
+
+MAX_LAYERS = 10_000
+"""Most layers that are priced; far beyond any network, and what fits the memory at 64 pairs of widths."""
 
 PRICERS: Mapping[type, Pricer] = MappingProxyType({
     BitSerial: price_bit_serial,
@@ -57,7 +62,16 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
         raise TargetError(f"target '{target.name}' lacks 8-bit weights or activations, which budgets refer to; add 8")
     if not graph.layers:
         raise ModelError(f"model '{graph.name}' has no Conv, ConvTranspose, Gemm or MatMul, so nothing can be priced")
+    if len(graph.layers) > MAX_LAYERS:
+        raise ModelError(
+            f"model '{graph.name}' has {len(graph.layers):,} layers, and at most {MAX_LAYERS:,} can be priced at all "
+            "widths; price its parts one by one"
+        )
     require_countable(graph.layers, batch)
     axes, context = Axes.of(target.precision), Context.of(graph, target.precision)
-    prices = PRICERS[type(target.hardware)](graph.layers, target.hardware, axes, batch, mode, context)
+    price = functools.partial(
+        PRICERS[type(target.hardware)], graph.layers, target.hardware, axes, batch, mode, context
+    )
+    question = (graph.layers, target.hardware, target.text, axes, batch, mode, context)
+    prices = cached_prices(target.kind, question, (len(graph.layers), *axes.lengths), price)
     return CostTable(graph, target, batch, mode, axes, prices)
