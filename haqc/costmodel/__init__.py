@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from haqc.costmodel.bit_composable import price_bit_composable
-from haqc.costmodel.bit_composable import price_bit_composable
 from haqc.costmodel.bit_serial import price_bit_serial
 from haqc.costmodel.cache import cached_prices
 from haqc.costmodel.npu import price_npu
@@ -19,7 +18,6 @@ from haqc.costmodel.table import CostTable, LayerCost
 from haqc.costmodel.tensor_core import price_tensor_core
 from haqc.errors import ModelError, TargetError, nearest
 from haqc.graph import FULL_BITS, Graph
-from haqc.hardware.bit_composable import BitComposable
 from haqc.hardware.bit_composable import BitComposable
 from haqc.hardware.bit_serial import BitSerial
 from haqc.hardware.npu import Npu
@@ -35,7 +33,6 @@ MAX_LAYERS = 10_000
 """Most layers that are priced; far beyond any network, and what fits the memory at 64 pairs of widths."""
 
 PRICERS: Mapping[type, Pricer] = MappingProxyType({
-    BitComposable: price_bit_composable,
     BitComposable: price_bit_composable,
     BitSerial: price_bit_serial,
     Npu: price_npu,
