@@ -284,6 +284,29 @@ def targets_check(file: Annotated[Path, typer.Argument(help="Target file.", show
     typer.echo(f"{file} is a valid target")
 
 
+@targets_app.command("calibrate", epilog="Example: haqc targets calibrate my-chip.toml --measurements board.csv")
+def targets_calibrate(
+    target: Annotated[str, typer.Argument(metavar="FILE", help="Target file, or name.", show_default=False)],
+    measurements: Annotated[
+        Path, typer.Option("--measurements", "-m", help="CSV of measured networks or layers.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Calibrated copy.", show_default="FILE's name, with -calibrated")
+    ] = None,
+) -> None:
+    """Fits a target's free factors to measurements, and says how well they predict a network that is left out."""
+    from haqc import console, targets  # noqa: PLC0415
+    from haqc.calibrate_target import calibrate_target  # noqa: PLC0415
+    from haqc.calibrated_file import write_calibrated  # noqa: PLC0415
+    from haqc.fitview import fit_summary  # noqa: PLC0415
+    from haqc.measurements import read_measurements  # noqa: PLC0415
+
+    chip = targets.load(target)
+    fit = calibrate_target(chip, read_measurements(measurements))
+    path = out if out is not None else Path(f"{chip.name}-calibrated.toml")
+    console.show(fit_summary(fit, write_calibrated(path, chip, fit, measurements.name), path))
+
+
 @app.command("verify", epilog="Example: haqc verify model.haqc")
 def verify_command(
     path: Annotated[Path, typer.Argument(help="Folder of a compile, or an emitted file.", show_default=False)],

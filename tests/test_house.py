@@ -24,15 +24,15 @@ LAYERS = (
     ("errors",),
     (
         *("budget", "calibration", "codes", "graph", "hardware", "policy", "precision", "probe", "result"),
-        *("searchlog", "target"),
+        *("measurements", "searchlog", "target"),
     ),
     (
         *("costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
-    ("compiler",),
-    ("__main__", "cli", "console", "targetview"),
+    ("calibrate_target", "calibrated_file", "compiler", "measured_layers"),
+    ("__main__", "cli", "console", "fitview", "targetview"),
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 COMMANDS = ("compile", "cost", "report", "targets", "verify")

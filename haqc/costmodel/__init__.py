@@ -12,16 +12,20 @@ from types import MappingProxyType
 from haqc.costmodel.bit_composable import price_bit_composable
 from haqc.costmodel.bit_serial import price_bit_serial
 from haqc.costmodel.cache import cached_prices
+from haqc.costmodel.lookup import price_lookup
 from haqc.costmodel.npu import price_npu
 from haqc.costmodel.prices import Axes, Context, Pricer, require_countable
 from haqc.costmodel.table import CostTable, LayerCost
 from haqc.costmodel.tensor_core import price_tensor_core
+from haqc.costmodel.vector import price_vector
 from haqc.errors import ModelError, TargetError, nearest
 from haqc.graph import FULL_BITS, Graph
 from haqc.hardware.bit_composable import BitComposable
 from haqc.hardware.bit_serial import BitSerial
+from haqc.hardware.lookup import Lookup
 from haqc.hardware.npu import Npu
 from haqc.hardware.tensor_core import TensorCore
+from haqc.hardware.vector import Vector
 from haqc.target import Target
 
 __all__ = ["MAX_BATCH", "MAX_LAYERS", "CostTable", "LayerCost", "build_table"]
@@ -35,8 +39,10 @@ MAX_LAYERS = 10_000
 PRICERS: Mapping[type, Pricer] = MappingProxyType({
     BitComposable: price_bit_composable,
     BitSerial: price_bit_serial,
+    Lookup: price_lookup,
     Npu: price_npu,
     TensorCore: price_tensor_core,
+    Vector: price_vector,
 })
 """The formulas of each kind of hardware: one line a kind."""
 
