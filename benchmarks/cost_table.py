@@ -38,7 +38,7 @@ def seconds_of(work: Callable[[], object], repeats: int) -> list[float]:
 def price_plainly(table: CostTable, weight_bits: list[list[int]], activation_bits: list[list[int]]) -> list[float]:
     """Prices policies, [policy][layer], in plain Python; gives their energies (J)."""
     energy_j, latency_s = table.energy_j[..., 0].tolist(), table.latency_s[..., 0].tolist()
-    weight_bytes = table.weight_bytes.tolist()
+    weight_bytes = table.storage.packed_bytes.tolist()
     energies = []
     for weights, activations in zip(weight_bits, activation_bits, strict=True):
         energy = latency = size = 0.0

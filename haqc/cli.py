@@ -13,7 +13,7 @@ import typer
 
 from haqc import __version__
 from haqc.budget import Demand
-from haqc.errors import HaqcError, Interrupted, PolicyError
+from haqc.errors import HaqcError, Interrupted, PolicyError, TargetError
 from haqc.policy import Bits
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compiles an ONNX model into a mixed-precision ONNX model that fits a hardware budget.",
 )
-targets_app = typer.Typer(invoke_without_command=True, help="Lists, shows and checks targets.")
+targets_app = typer.Typer(invoke_without_command=True, help="Lists, shows, checks and starts targets.")
 app.add_typer(targets_app, name="targets")
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
@@ -180,7 +180,13 @@ def compile_command(
 @app.command("cost", epilog="Example: haqc cost model.onnx --target cloud --bits 4/8")
 def cost_command(
     model: Model,
-    target: TargetName,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", help="Built-in target, or path of a target file (.toml).", show_default=False),
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Targets to print side by side: edge,cloud,...", show_default=False)
+    ] = None,
     bits: Annotated[str | None, typer.Option(help="Widths of every layer: 8, or W/A.", show_default="8")] = None,
     policy: Annotated[Path | None, typer.Option(help="A policy.json instead of --bits.", show_default=False)] = None,
     batch: Annotated[
@@ -194,25 +200,28 @@ def cost_command(
         raise PolicyError(f"unknown format '{output}'; allowed are table, json and csv")
     if bits is not None and policy is not None:
         raise PolicyError("give either --bits or --policy, not both")
+    if (target is None) == (compare is None):
+        raise TargetError("give either --target with one target, or --compare with several; 'haqc targets' lists them")
     widths = _bits(bits or "8")
     from haqc import console, targets  # noqa: PLC0415
     from haqc import policy as policies  # noqa: PLC0415
     from haqc.frontend import pose  # noqa: PLC0415
-    from haqc.passes.cost import cost  # noqa: PLC0415
+    from haqc.passes.cost import comparison_csv, cost  # noqa: PLC0415
 
-    chip = targets.load(target)
+    chips = [targets.load(name.strip()) for name in (compare.split(",") if compare is not None else [target or ""])]
     _, graph = pose(model)
     if policy is None:
         chosen = policies.plain(graph, widths.weight, widths.activation)
     else:
         chosen = policies.load(graph, _text(policy), str(policy))
-    priced = cost(graph, chip, chosen, batch=batch, mode=mode)
+    priced = [cost(graph, chip, chosen, batch=batch, mode=mode) for chip in chips]
+    contents = [report.to_json() for report in priced]
     if output == "json":
-        typer.echo(json.dumps(priced.to_json()))
+        typer.echo(json.dumps(contents if compare is not None else contents[0]))
     elif output == "csv":
-        typer.echo(priced.to_csv(), nl=False)
+        typer.echo(comparison_csv(priced) if compare is not None else priced[0].to_csv(), nl=False)
     else:
-        console.show(console.cost_table(priced.to_json()))
+        console.show(console.cost_comparison(contents) if compare is not None else console.cost_table(contents[0]))
 
 
 @targets_app.callback()
@@ -224,19 +233,52 @@ def targets_root(context: typer.Context) -> None:
 
 @targets_app.command("list")
 def targets_list() -> None:
-    """Lists the built-in targets."""
-    from haqc import targets  # noqa: PLC0415
+    """Lists the built-in targets: kind, batch, grades of latency and energy, title."""
+    from haqc import console, targets  # noqa: PLC0415
+    from haqc.targetview import target_list  # noqa: PLC0415
 
-    for name in targets.names():
-        typer.echo(f"{name:<12} {targets.load(name).title}")
+    console.show(target_list([targets.load(name) for name in targets.names()]))
 
 
 @targets_app.command("show", epilog="Example: haqc targets show edge")
-def targets_show(target: Annotated[str, typer.Argument(help="Name or path.", show_default=False)]) -> None:
-    """Shows a target's file: its numbers, their units, their sources."""
-    from haqc import targets  # noqa: PLC0415
+def targets_show(
+    target: Annotated[str, typer.Argument(help="Name or path.", show_default=False)],
+    toml: Annotated[bool, typer.Option("--toml", help="Print the target's file instead.")] = False,
+) -> None:
+    """Shows a target: peak rates and ridge points by widths, energy per operation and per byte, grades, sources."""
+    from haqc import console, targets  # noqa: PLC0415
 
-    typer.echo(targets.load(target).text.rstrip())
+    chip = targets.load(target)
+    if toml:
+        typer.echo(chip.text.rstrip())
+        return
+    from haqc.datasheet import data_sheet  # noqa: PLC0415
+    from haqc.targetview import target_sheet  # noqa: PLC0415
+
+    console.show(target_sheet(data_sheet(chip)))
+
+
+@targets_app.command("new", epilog="Example: haqc targets new --from edge my-chip.toml")
+def targets_new(
+    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.", show_default=False)],
+    source: Annotated[
+        str, typer.Option("--from", help="Built-in target, or path of a target file.", show_default=False)
+    ],
+) -> None:
+    """Starts a target file of your own from another."""
+    from haqc.targets.start import start  # noqa: PLC0415
+
+    start(source, file)
+    typer.echo(f"{file} is a copy of {source}; change its numbers and sources, then run 'haqc targets check {file}'")
+
+
+@targets_app.command("schema", epilog="Example: haqc targets schema > docs/target-schema.md")
+def targets_schema() -> None:
+    """Prints what a target file may say, as Markdown."""
+    from haqc.targets.kinds import DESCRIPTIONS  # noqa: PLC0415
+    from haqc.targets.schema import schema  # noqa: PLC0415
+
+    typer.echo(schema(DESCRIPTIONS), nl=False)
 
 
 @targets_app.command("check", epilog="Example: haqc targets check my-chip.toml")
@@ -246,10 +288,34 @@ def targets_check(file: Annotated[Path, typer.Argument(help="Target file.", show
 
     mistakes = targets.check(file)
     for mistake in mistakes:
-        typer.echo(mistake, err=True)
+        typer.echo(f"{file}: {mistake}", err=True)
     if mistakes:
+        typer.echo(f"haqc: {file} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}; mend them", err=True)
         raise typer.Exit(2)
     typer.echo(f"{file} is a valid target")
+
+
+@targets_app.command("calibrate", epilog="Example: haqc targets calibrate my-chip.toml --measurements board.csv")
+def targets_calibrate(
+    target: Annotated[str, typer.Argument(metavar="FILE", help="Target file, or name.", show_default=False)],
+    measurements: Annotated[
+        Path, typer.Option("--measurements", "-m", help="CSV of measured networks or layers.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Calibrated copy.", show_default="FILE's name, with -calibrated")
+    ] = None,
+) -> None:
+    """Fits a target's free factors to measurements, and says how well they predict a network that is left out."""
+    from haqc import console, targets  # noqa: PLC0415
+    from haqc.calibrate_target import calibrate_target  # noqa: PLC0415
+    from haqc.calibrated_file import write_calibrated  # noqa: PLC0415
+    from haqc.fitview import fit_summary  # noqa: PLC0415
+    from haqc.measurements import read_measurements  # noqa: PLC0415
+
+    chip = targets.load(target)
+    fit = calibrate_target(chip, read_measurements(measurements))
+    path = out if out is not None else Path(f"{chip.name}-calibrated.toml")
+    console.show(fit_summary(fit, write_calibrated(path, chip, fit, measurements.name), path))
 
 
 @app.command("verify", epilog="Example: haqc verify model.haqc")

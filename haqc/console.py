@@ -29,7 +29,18 @@ from haqc.passes.report.wording import (
     visible,
 )
 
-__all__ = ["Step", "Steps", "cost_table", "layer_table", "progress", "quantity", "show", "summary", "verification"]
+__all__ = [
+    "Step",
+    "Steps",
+    "cost_comparison",
+    "cost_table",
+    "layer_table",
+    "progress",
+    "quantity",
+    "show",
+    "summary",
+    "verification",
+]
 
 WIDTH = 80
 """Columns that every table and line fits into, and the width of what is not a terminal."""
@@ -41,6 +52,9 @@ _DEAREST = 15
 _GAP = 2
 _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 _ASCII = str.maketrans({"µ": "u"})
+_BOUNDS = {"compute": "compute", "activations": "data", "weights": "weights"}
+_MOST_COMPARED = 5
+_WORTH_A_LINE = 0.01
 _FIELDS = (
     ("latency_s", "latency", "s"),
     ("energy_j", "energy", "J"),
@@ -53,12 +67,18 @@ def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Makes the table of layers, 80 columns wide at most; long names are shortened in the middle.
 
     Args:
-        rows: layers of a report or of ``haqc cost``; the column of the accuracy lost stands only when some row has it.
+        rows: layers of a report or of ``haqc cost``; the columns of what binds a layer and of the accuracy lost stand
+            only when some row has them.
     """
-    has_loss = any(row.get("accuracy_lost") is not None for row in rows)
-    titles = ["W/A", "MACs", "Latency", "Energy", "Share", "Weights"] + ["Lost"] * has_loss
+    columns = ["W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Bound", "Lost"]
+    is_absent = {
+        "Bound": not any("bound" in row for row in rows),
+        "Lost": not any(row.get("accuracy_lost") is not None for row in rows),
+    }
+    titles = [title for title in columns if not is_absent.get(title, False)]
     total_j = sum(row["energy_j"] for row in rows)
-    figures = [_figures(row, total_j)[: len(titles)] for row in rows]
+    cells_of = [dict(zip(columns, _figures(row, total_j), strict=True)) for row in rows]
+    figures = [[cells[title] for title in titles] for cells in cells_of]
     widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
     name_cells = WIDTH - sum(widths) - _GAP * len(widths)
     table = _plain_table("Layer", titles)
@@ -98,8 +118,71 @@ def cost_table(content: Mapping[str, Any]) -> Group:
         cells = (words, quantity(total[field], unit), quantity(baseline[field], unit), share(ratio))
         sums.add_row(*(Text(cell) for cell in cells))
     title = f"{_shortened(content['model'], 30)} on {_shortened(content['target'], 20)}, batch {content['batch']}"
+    trust = content["grades"]
+    grades = f"Mode {visible(content['mode'])}: latency {trust['latency']}, energy {trust['energy']}."
     remark = "Latency and energy: one batch; MACs: one inference; weights: packed bits."
-    return Group(Text(title), Text(), layer_table(content["layers"]), Text(), sums, Text(remark))
+    tail = (*_beside_layers(content), *_unmodelled(content))
+    return Group(Text(title), Text(), layer_table(content["layers"]), Text(), sums, Text(remark), Text(grades), *tail)
+
+
+def cost_comparison(contents: Sequence[Mapping[str, Any]]) -> Group:
+    """Makes what ``haqc cost --compare`` prints: one inference on each target, and the layers side by side.
+
+    Args:
+        contents: the JSON of ``haqc cost`` for each target, of one model and policy.
+    """
+    first = contents[0]
+    weights = quantity(first["total"]["weight_bytes"], "B")
+    title = f"{_shortened(first['model'], 30)}: one inference, weights {weights} packed"
+    sums = _plain_table("Target", ("Batch", "Latency", "of 8/8", "Energy", "of 8/8", "Memory"))
+    lines = []
+    for content in contents:
+        total, baseline, each = content["total"], content["baseline"], content["per_inference"]
+        ratios = [share(total[field] / baseline[field]) for field in ("latency_s", "energy_j")]
+        name = _shortened(content["target"], 20)
+        cells = (str(content["batch"]), quantity(each["latency_s"], "s"), ratios[0], quantity(each["energy_j"], "J"))
+        memory = quantity(total["peak_activation_bytes"] / content["batch"], "B")
+        sums.add_row(*(Text(cell) for cell in (name, *cells, ratios[1], memory)))
+        lines += [Text(f"{name}: latency {content['grades']['latency']}, energy {content['grades']['energy']}")]
+        lines += _unmodelled(content, f"{name}: ")
+    return Group(Text(title), Text(), sums, Text(), *lines, *_layers_side_by_side(contents))
+
+
+def _layers_side_by_side(contents: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Makes the table of each layer's latency on every target, where as many columns fit."""
+    if len(contents) > _MOST_COMPARED:
+        return [Text("The layers on so many targets stand in --format csv.")]
+    titles = [_shortened(content["target"], 11) for content in contents]
+    figures = [
+        [quantity(row["latency_s"] / content["batch"], "s") for content, row in zip(contents, rows, strict=True)]
+        for rows in zip(*(content["layers"] for content in contents), strict=True)
+    ]
+    cells = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
+    table = _plain_table("Layer", titles)
+    for row, values in zip(contents[0]["layers"], figures, strict=True):
+        name = _shortened(row["name"], WIDTH - sum(cells) - _GAP * len(cells))
+        table.add_row(Text(name), *(Text(value) for value in values))
+    return [Text(), Text("Latency of each layer, one inference:"), table]
+
+
+def _beside_layers(content: Mapping[str, Any]) -> list[Text]:
+    """Says what the operators that are no layers add to the total, where they are priced."""
+    priced = [row for row in content["operations"] if row["latency_s"] or row["energy_j"]]
+    if not priced:
+        return []
+    sums = [sum(row[field] for row in priced) for field in ("latency_s", "energy_j", "moved_bytes")]
+    figures = ", ".join(quantity(value, unit) for value, unit in zip(sums, ("s", "J", "B"), strict=True))
+    return [Text(f"Beside the layers, in the totals: {len(priced)} operators, {figures} moved.")]
+
+
+def _unmodelled(content: Mapping[str, Any], start: str = "") -> list[Text]:
+    """Says what is not modelled, where it is more than a hundredth of the bytes that the network moves."""
+    block = content["not_modelled"]
+    if block["share_of_bytes"] <= _WORTH_A_LINE:
+        return []
+    names = [f"{_shortened(entry['op'], 16)} ({entry['count']})" for entry in block["operators"]]
+    listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return [Text(f"{start}Not modelled: {listed}, {share(block['share_of_bytes'])} of the bytes.")]
 
 
 def show(renderable: RenderableType) -> None:
@@ -205,6 +288,7 @@ def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
         quantity(row["energy_j"], "J"),
         share(row.get("energy_share", row["energy_j"] / (total_j or 1.0))),
         quantity(row["weight_bytes"], "B"),
+        _BOUNDS.get(row.get("bound", ""), NOT_AVAILABLE),
         NOT_AVAILABLE if loss is None else f"{loss:.2f}",
     )
 

@@ -207,14 +207,15 @@ def _cost(graph: Graph, table: CostTable, budget: Budget, policy: Policy) -> dic
 
 def target_json(target: Target, table: CostTable) -> dict[str, Any]:
     """Gives a report's block ``target``."""
+    latency_grade, energy_grade = target.grades(table.mode)
     return {
         "name": target.name,
         "title": target.title,
         "kind": target.kind,
         "mode": table.mode,
         "batch": table.batch,
-        "latency_grade": target.latency_grade,
-        "energy_grade": target.energy_grade,
+        "latency_grade": latency_grade,
+        "energy_grade": energy_grade,
         "sources": dict(target.sources),
     }
 

@@ -7,15 +7,17 @@ space and can be made only through it, so pins, shared tensors and the target's 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from haqc.errors import PolicyError, nearest
 from haqc.graph import FULL_BITS, Graph, Layer, Operand
+from haqc.precision import Precision
 
 POLICY_SCHEMA = 1
 
@@ -94,13 +96,13 @@ class Space:
 
     graph: Graph
     choices: tuple[Choice, ...]
+    precision: Precision
 
     @classmethod
     def of(
         cls,
         graph: Graph,
-        weight_widths: tuple[int, ...],
-        activation_widths: tuple[int, ...],
+        precision: Precision,
         *,
         min_bits: int = 2,
         pins: Mapping[str, Bits] | None = None,
@@ -109,17 +111,17 @@ class Space:
         """Makes the space from what the target offers and what the user pins.
 
         Args:
-            weight_widths, activation_widths: what the target offers.
+            precision: what the target offers.
             min_bits: the narrowest width searched.
             pins: widths by layer name or name pattern (``fnmatch``).
             default_pins: pin at 8/8 every layer that reads a graph input, and the last layer before each output.
 
         Raises:
-            PolicyError: a pin names no layer, or a width the target lacks.
+            PolicyError: a pin names no layer, or a width the target lacks; or pins leave a layer no allowed pair.
         """
         offered = {
-            "weight": tuple(sorted(b for b in weight_widths if b <= FULL_BITS)),
-            "activation": tuple(sorted(b for b in activation_widths if b <= FULL_BITS)),
+            "weight": tuple(sorted({w for w, _ in precision.allowed_pairs if w <= FULL_BITS})),
+            "activation": tuple(sorted({a for _, a in precision.allowed_pairs if a <= FULL_BITS})),
         }
         fixed: dict[str, tuple[int, str]] = {}
         for layer in graph.quantised_layers:
@@ -151,7 +153,9 @@ class Space:
                 if not widths:
                     raise PolicyError(f"the target offers no {operand.kind} width of at least {min_bits} bits")
                 choices.append(Choice(operand, widths))
-        return cls(graph, tuple(choices))
+        space = cls(graph, meeting(graph, tuple(choices), precision), precision)
+        space.policy({choice.operand.tensor: choice.widths[-1] for choice in space.free})  # refuses what pins rule out
+        return space
 
     @cached_property
     def free(self) -> tuple[Choice, ...]:
@@ -159,10 +163,13 @@ class Space:
         return tuple(choice for choice in self.choices if choice.is_free)
 
     def policy(self, widths: Mapping[str, int]) -> Policy:
-        """Makes the policy that has the given widths; pinned operands keep theirs, whatever is asked.
+        """Makes the legal policy nearest above the given widths; pinned operands keep theirs, whatever is asked.
+
+        A layer whose pair of widths the target does not allow is raised to the pair that covers it with the fewest
+        bits, and so on until every layer has a pair that is allowed.
 
         Raises:
-            PolicyError: a free operand is missing, or has a width outside its choice.
+            PolicyError: a free operand is missing, or has a width outside its choice; or no pair covers what is asked.
         """
         complete = {}
         for choice in self.choices:
@@ -175,7 +182,76 @@ class Space:
                 raise PolicyError(f"'{tensor}' cannot have {widths[tensor]} bits; allowed are {choice.widths}")
             else:
                 complete[tensor] = int(widths[tensor])
+        if not self.is_product:
+            self._meet(complete, _covers)
         return Policy(self.graph, complete)
+
+    def lowered(self, policy: Policy, tensor: str, width: int) -> Policy | None:
+        """Narrows one operand of a legal policy, and with it what cannot stay as it is.
+
+        A layer whose pair is not allowed any more is lowered to the pair with the most bits that it covers, and so on.
+
+        Returns:
+            The legal policy, nowhere wider than ``policy``; ``None`` when there is none.
+        """
+        complete = {**policy.widths, tensor: width}
+        if not self.is_product:
+            try:
+                self._meet(complete, _is_covered)
+            except PolicyError:
+                return None
+        return Policy(self.graph, complete)
+
+    def allows(self, widths: Mapping[str, int]) -> bool:
+        """Whether widths by operand tensor make a legal policy as they stand, without any being raised."""
+        for choice in self.choices:
+            if widths.get(choice.operand.tensor, choice.widths[0]) not in choice.widths:
+                return False
+        asked = Policy(self.graph, {c.operand.tensor: widths.get(c.operand.tensor, c.widths[0]) for c in self.choices})
+        bits = (asked.bits(layer) for layer in self.graph.quantised_layers)
+        return all(self.precision.allows(pair.weight, pair.activation) for pair in bits)
+
+    @cached_property
+    def is_product(self) -> bool:
+        """Whether every layer may combine the widths of its operands freely, so that nothing is ever raised."""
+        for layer in self.graph.quantised_layers:
+            weights, activations = self._widths[layer.weight], self._widths[layer.activation]
+            combinations = len(weights) * (len(activations) if layer.weight != layer.activation else 1)
+            if len(_pairs(layer, weights, activations, self.precision)) != combinations:
+                return False
+        return True
+
+    @cached_property
+    def _widths(self) -> dict[str, tuple[int, ...]]:
+        return {choice.operand.tensor: choice.widths for choice in self.choices}
+
+    def pairs(self, layer: Layer) -> list[Bits]:
+        """Gives the pairs of widths that one layer may have, ascending."""
+        return _pairs(layer, self._widths[layer.weight], self._widths[layer.activation], self.precision)
+
+    def _meet(self, widths: dict[str, int], fits: Fits) -> None:
+        """Moves the widths of layers in place until each has an allowed pair; all moves go the same way, so they end.
+
+        Raises:
+            PolicyError: a layer has no allowed pair that fits.
+        """
+        is_moved = True
+        while is_moved:
+            is_moved = False
+            for layer in self.graph.quantised_layers:
+                bits = Bits(widths[layer.weight], widths[layer.activation])
+                if self.precision.allows(bits.weight, bits.activation):
+                    continue
+                pairs = self.pairs(layer)
+                fitting = [pair for pair in pairs if fits(pair, bits)]
+                if not fitting:
+                    raise PolicyError(
+                        f"layer '{layer.name}' cannot have {bits} bits (weights/activations) or more: the target "
+                        f"offers {self.precision.describe()}, and pins leave it {_texts(pairs)}; change the pins"
+                    )
+                met = min(fitting, key=functools.partial(_distance, bits))
+                widths[layer.weight], widths[layer.activation] = met.weight, met.activation
+                is_moved = True
 
     def uniform(self, weight: int, activation: int) -> Policy:
         """Makes the policy with the same two widths everywhere, each rounded up to the next that is allowed."""
@@ -184,13 +260,50 @@ class Space:
 
     @property
     def narrowest(self) -> Policy:
-        """The policy with every free operand at its narrowest width."""
+        """The policy with every free operand at its narrowest width, raised to what the target allows.
+
+        Where with any two allowed pairs also their narrower widths make an allowed pair, as on every built-in target,
+        no legal policy is narrower anywhere.
+        """
         return self.policy({choice.operand.tensor: choice.widths[0] for choice in self.free})
 
     @property
     def widest(self) -> Policy:
         """The policy with every free operand at its widest width."""
         return self.policy({choice.operand.tensor: choice.widths[-1] for choice in self.free})
+
+
+def meeting(graph: Graph, choices: tuple[Choice, ...], precision: Precision) -> tuple[Choice, ...]:
+    """Leaves each choice the widths that make an allowed pair with some width of its partner, in all layers.
+
+    Raises:
+        PolicyError: a layer is left without any.
+    """
+    widths = {choice.operand.tensor: choice.widths for choice in choices}
+    is_changed = True
+    while is_changed:
+        is_changed = False
+        for layer in graph.quantised_layers:
+            weights, activations = widths[layer.weight], widths[layer.activation]
+            pairs = _pairs(layer, weights, activations, precision)
+            if not pairs:
+                raise PolicyError(
+                    f"layer '{layer.name}' is left weights of {weights} and activations of {activations} bits, which "
+                    f"make no pair that the target offers ({precision.describe()}); change its pins or --min-bits"
+                )
+            kept_weights = tuple(w for w in weights if any(pair.weight == w for pair in pairs))
+            kept_activations = tuple(a for a in activations if any(pair.activation == a for pair in pairs))
+            if (kept_weights, kept_activations) != (weights, activations):
+                widths[layer.weight], widths[layer.activation] = kept_weights, kept_activations
+                is_changed = True
+    return tuple(_left(choice, widths[choice.operand.tensor]) for choice in choices)
+
+
+def _left(choice: Choice, widths: tuple[int, ...]) -> Choice:
+    if choice.widths == widths:
+        return choice
+    reason = choice.reason or ("its layers leave it no other width" if len(widths) == 1 else "")
+    return Choice(choice.operand, widths, reason)
 
 
 def plain(graph: Graph, weight: int, activation: int) -> Policy:
@@ -281,3 +394,37 @@ def _plain_width(graph: Graph, operand: Operand, weight: int, activation: int) -
 
 def _at_least(widths: tuple[int, ...], asked: int) -> int:
     return next((width for width in widths if width >= asked), widths[-1])
+
+
+Fits = Callable[[Bits, Bits], bool]
+
+
+def _pairs(
+    layer: Layer, weights: tuple[int, ...], activations: tuple[int, ...], precision: Precision
+) -> list[Bits]:
+    """Gives the allowed pairs of one layer; a product of a tensor with itself has one width for both."""
+    is_square = layer.weight == layer.activation
+    return [
+        Bits(weight, activation)
+        for weight in weights
+        for activation in activations
+        if precision.allows(weight, activation) and (weight == activation or not is_square)
+    ]
+
+
+def _covers(pair: Bits, bits: Bits) -> bool:
+    return pair.weight >= bits.weight and pair.activation >= bits.activation
+
+
+def _is_covered(pair: Bits, bits: Bits) -> bool:
+    return _covers(bits, pair)
+
+
+def _distance(bits: Bits, pair: Bits) -> tuple[int, int, int]:
+    """Orders pairs by the bits that are added or taken, then by what they cost to multiply, then by weights."""
+    moved = abs(pair.weight - bits.weight) + abs(pair.activation - bits.activation)
+    return moved, pair.weight * pair.activation, pair.weight
+
+
+def _texts(pairs: list[Bits]) -> str:
+    return ", ".join(map(str, pairs)) or "no pair"

@@ -42,13 +42,12 @@ class Problem:
         table = build_table(graph, target, mode=request.mode)
         space = Space.of(
             graph,
-            target.weight_widths,
-            target.activation_widths,
+            target.precision,
             min_bits=request.min_bits,
             pins=request.pins,
             default_pins=request.default_pins,
         )
         full = table.price(baseline(graph))
         budget = Budget.resolve(request.demands, full, table.batch)
-        require_feasible(space, budget, table.price(space.narrowest), full)
+        require_feasible(space, budget, table.price, full)
         return cls(model, graph, target, table, space, full, budget)

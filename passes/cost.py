@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from haqc import policy as policies
 from haqc.budget import Cost
 from haqc.costmodel import CostTable, LayerCost, build_table
+from haqc.costmodel.network import OperationCost, Unmodelled
 from haqc.graph import Graph
 from haqc.policy import Policy
 from haqc.target import Target
 
+Row = list[str | int | float]
+
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_COLUMNS = (
+    *("name", "op", "kind", "weight_bits", "activation_bits", "output_bits", "macs", "cycles", "bound"),
+    *("latency_s", "latency_share", "energy_j", "energy_share", "weight_bytes", "container_bytes", "metadata_bytes"),
+)
+_PARTS = ("compute", "on_chip", "off_chip", "leakage")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CostReport:
     """What a policy costs on a target. Times and energies are for one batch, multiply-accumulates for one inference.
 
@@ -27,7 +37,9 @@ class CostReport:
         batch: inferences of one batch.
         mode: mode of the cost model.
         layers: one entry per layer, in graph order.
-        total: cost of the policy.
+        operations: one entry per operator that is no layer, in the order of the schedule.
+        total: cost of the policy, operators that are no layers included as far as they are priced.
+        joint_metadata_bytes: scales and zero points of tensors that no layer reads.
         baseline: cost of the same model, target and batch at 8/8 everywhere.
     """
 
@@ -36,20 +48,35 @@ class CostReport:
     batch: int
     mode: str
     layers: tuple[LayerCost, ...]
+    operations: tuple[OperationCost, ...]
     total: Cost
+    joint_metadata_bytes: int
     baseline: Cost
+
+    @cached_property
+    def unmodelled(self) -> Unmodelled:
+        """What the total leaves out, with its share of the bytes."""
+        return Unmodelled.of(self.operations, sum(sum(row.moved_bytes.values()) for row in self.layers))
 
     def to_json(self) -> dict[str, Any]:
         """Gives the report as ``haqc cost --format json`` prints it."""
+        latency_grade, energy_grade = self.target.grades(self.mode)
         return {
             "model": self.model,
             "target": self.target.name,
             "batch": self.batch,
             "mode": self.mode,
             "units": {"macs": "per inference", "cycles, latency_s, energy_j": "per batch", "weight_bytes": "packed"},
-            "grades": {"latency": self.target.latency_grade, "energy": self.target.energy_grade},
+            "grades": {"latency": latency_grade, "energy": energy_grade},
             "layers": [self._layer_json(row) for row in self.layers],
+            "operations": [self._operation_json(row) for row in self.operations],
+            "not_modelled": self.unmodelled.to_json(),
             "total": self.total.to_json(),
+            "storage": {
+                "weight_bytes": self.total.weight_bytes,
+                "container_bytes": sum(row.container_bytes for row in self.layers),
+                "metadata_bytes": sum(row.metadata_bytes for row in self.layers) + self.joint_metadata_bytes,
+            },
             "baseline": self.baseline.to_json(),
             "per_inference": {
                 "energy_j": self.total.energy_j / self.batch,
@@ -57,23 +84,21 @@ class CostReport:
             },
         }
 
-    def to_rows(self) -> list[list[str | int | float]]:
-        """Gives a heading and one row per layer, as plain figures in SI units."""
-        entries = [self._layer_json(row) for row in self.layers]
-        heading: list[str | int | float] = ["name", "op", "kind", "weight_bits", "activation_bits", "macs", "cycles"]
-        heading += ["latency_s", "latency_share", "energy_j", "energy_share", "weight_bytes"]
-        parts = list(self.layers[0].energy_parts_j) if self.layers else []
-        rows = [heading + [f"energy_{part}_j".replace("-", "_") for part in parts] + ["float_reason"]]
-        for entry in entries:
-            figures = [entry[str(key)] for key in heading]
-            rows.append([*figures, *(entry["energy_parts_j"][part] for part in parts), entry.get("float", "")])
+    def to_rows(self) -> list[Row]:
+        """Gives a heading, a row per layer, and a row per other operator that is priced, as figures in SI units."""
+        rows: list[Row] = [[*_COLUMNS, *(f"energy_{part}_j" for part in _PARTS), "float_reason"]]
+        for entry in map(self._layer_json, self.layers):
+            parts = (entry["energy_parts_j"][part] for part in _PARTS)
+            rows.append([*(entry[column] for column in _COLUMNS), *parts, entry.get("float", "")])
+        for row in self.operations:
+            if row.latency_s or row.energy_j:
+                entry = self._operation_json(row) | {"kind": "operation"}
+                rows.append([*(entry.get(column, "") for column in _COLUMNS), *([""] * len(_PARTS)), ""])
         return rows
 
     def to_csv(self) -> str:
         """Gives :meth:`to_rows` as CSV text; no text in it can be taken for a formula by a spreadsheet."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in self.to_rows())
-        return text.getvalue()
+        return _csv_text(self.to_rows())
 
     def _layer_json(self, row: LayerCost) -> dict[str, Any]:
         layer = row.layer
@@ -83,15 +108,32 @@ class CostReport:
             "kind": layer.kind,
             "weight_bits": row.bits.weight,
             "activation_bits": row.bits.activation,
+            "output_bits": row.output_bits,
             "macs": layer.macs,
             "cycles": row.cycles,
+            "bound": row.bound,
             "latency_s": row.latency_s,
             "latency_share": _share(row.latency_s, self.total.latency_s),
             "energy_j": row.energy_j,
             "energy_share": _share(row.energy_j, self.total.energy_j),
             "energy_parts_j": dict(row.energy_parts_j),
+            "moved_bytes": dict(row.moved_bytes),
             "weight_bytes": row.weight_bytes,
+            "container_bytes": row.container_bytes,
+            "metadata_bytes": row.metadata_bytes,
         } | ({"float": layer.float_reason} if layer.float_reason else {})
+
+    def _operation_json(self, row: OperationCost) -> dict[str, Any]:
+        return {
+            "name": row.name,
+            "op": row.op,
+            "moved_bytes": row.moved_bytes,
+            "latency_s": row.latency_s,
+            "latency_share": _share(row.latency_s, self.total.latency_s),
+            "energy_j": row.energy_j,
+            "energy_share": _share(row.energy_j, self.total.energy_j),
+            "modelled": row.is_modelled,
+        }
 
 
 def cost(
@@ -118,9 +160,27 @@ def cost(
         batch=table.batch,
         mode=table.mode,
         layers=table.layer_costs(policy),
+        operations=table.operation_costs(policy),
         total=table.price(policy),
+        joint_metadata_bytes=table.storage.joint_metadata_bytes,
         baseline=table.price(policies.baseline(graph)),
     )
+
+
+def comparison_csv(reports: Sequence[CostReport]) -> str:
+    """Gives the rows of several reports as one CSV text, each row beginning with its target."""
+    rows: list[Row] = []
+    for report in reports:
+        heading, *figures = report.to_rows()
+        rows += [["target", *heading]] if not rows else []
+        rows += [[report.target.name, *row] for row in figures]
+    return _csv_text(rows)
+
+
+def _csv_text(rows: Iterable[Row]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()
 
 
 def _share(part: float, whole: float) -> float:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from haqc.errors import TargetError, nearest
 from haqc.target import Target
-from haqc.targets.description import read_description
+from haqc.targets.kinds import DESCRIPTIONS
+from haqc.targets.lines import locate
+from haqc.targets.mistakes import Mistake, in_hardware, read_description
 
 __all__ = ["check", "load", "names"]
 
@@ -42,7 +44,7 @@ def load(name_or_path: str) -> Target:
 
 
 def check(path: str | Path) -> list[str]:
-    """Gives every mistake of a target file, one sentence each; an empty list when it is fine.
+    """Gives every mistake of a target file, one sentence each with its line; an empty list when it is fine.
 
     Raises:
         TargetError: there is no such file.
@@ -79,14 +81,32 @@ def _read(path: Path) -> Target | list[str]:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             return [f"is over {MAX_FILE_BYTES // 2**20} MiB, which no target file is; give the path of a target file"]
-        text = content.decode()
-        description = read_description(tomllib.loads(text))
-        return description if isinstance(description, list) else description.target(path.stem, text)
+        result = _parse(content.decode(), path)
     except OSError as error:
         return [f"cannot be read ({error.strerror}); check its permissions"]
     except RecursionError:
         return ["is nested too deeply to be a target; copy a built-in target and change its numbers"]
-    except TargetError as error:
-        return [str(error)]
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         return [f"is no TOML text ({error}); mend it there, or copy a built-in target and change its numbers"]
+    return [str(mistake) for mistake in result] if isinstance(result, list) else result
+
+
+def _parse(text: str, path: Path) -> Target | list[Mistake]:
+    """Reads the text of a target file; where it is no TOML, what can be read of it is checked all the same."""
+    text = text.replace("\r\n", "\n")
+    found = locate(text)
+    mistakes = [Mistake(line, sentence) for line, sentence in found.mistakes]
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:
+        content = found.content
+        mistakes = mistakes or [Mistake(1, f"is no TOML text ({error}); mend it there")]
+    description = read_description(content, DESCRIPTIONS, found)
+    if isinstance(description, list):
+        return sorted([*mistakes, *description], key=lambda mistake: (bool(mistake.missing), mistake.line))
+    if mistakes:
+        return mistakes
+    try:
+        return description.target(path.stem, text, path.parent)
+    except TargetError as error:
+        return [in_hardware(str(error), found)]

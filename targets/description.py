@@ -1,36 +1,63 @@
-"""What a target file may say, key by key, and its conversion to SI."""
+"""What every target file says, whatever its kind of hardware."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from haqc.errors import nearest
 from haqc.graph import FULL_BITS
-from haqc.target import BitSerial, DepthwiseMode, Grade, Target
-
-_MEGA, _PICO = 1e6, 1e-12
+from haqc.hardware import Hardware
+from haqc.precision import Precision
+from haqc.target import Grade, Target
+from haqc.targets.units import unit_of
 
 Count = Annotated[int, Field(gt=0, le=2**30)]
 Quantity = Annotated[float, Field(gt=0, le=1e9)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=FULL_BITS)], ...], Field(strict=False, min_length=1)]
+Width = Annotated[int, Field(ge=1, le=FULL_BITS)]
+Widths = Annotated[tuple[Width, ...], Field(strict=False, min_length=1)]
+Pair = Annotated[tuple[Width, Width], Field(strict=False)]
+Pairs = Annotated[tuple[Pair, ...], Field(strict=False, min_length=1)]
+StoredWidths = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(strict=False, min_length=1)]
+Container = Literal["exact", "next-power-of-two"] | StoredWidths
+OutputBits = Literal["consumers"] | Annotated[int, Field(gt=0, le=64)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """One table of a target file: frozen, no unknown key, no implicit conversion, and a source."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
 
     source: Text
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_within_reason(cls, value: Any, info: ValidationInfo) -> Any:
+        unit = unit_of(info.field_name or "")
+        numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        large = [number for number in numbers if isinstance(number, int | float) and unit and number > unit.largest]
+        if unit and large:
+            raise ValueError(
+                f"must be at most {unit.largest:,.0f} {unit.symbol}, more than any chip has, and not {large[0]:g}; "
+                "is it given in another unit?"
+            )
+        return value
 
-class WidthsTable(_Table):
-    """The widths that the chip computes with."""
+
+class WidthsTable(Table):
+    """The widths that the chip computes with, and how it stores them (:class:`haqc.precision.Precision`)."""
 
     weight: Widths
     activation: Widths
+    pairs: Pairs | None = None
+    weight_container: Container = "exact"
+    activation_container: Container = "exact"
+    has_float: bool = False
+    accumulator_bits: Annotated[int, Field(gt=0, le=64)]
+    output_bits: OutputBits
 
     @field_validator("weight", "activation")
     @classmethod
@@ -39,128 +66,91 @@ class WidthsTable(_Table):
             raise ValueError(f"must ascend and end with {FULL_BITS}, the width that budgets refer to")
         return widths
 
+    @field_validator("pairs")
+    @classmethod
+    def _lies_within_widths(
+        cls, pairs: tuple[tuple[int, int], ...] | None, info: ValidationInfo
+    ) -> tuple[tuple[int, int], ...] | None:
+        weights, activations = info.data.get("weight"), info.data.get("activation")
+        if pairs is None or weights is None or activations is None:
+            return pairs
+        outside = [pair for pair in pairs if pair[0] not in weights or pair[1] not in activations]
+        if outside:
+            raise ValueError(f"must hold [weight, activation] pairs of the widths above, which {outside[0]} is not")
+        if (FULL_BITS, FULL_BITS) not in pairs:
+            raise ValueError(f"must hold [{FULL_BITS}, {FULL_BITS}], which budgets refer to")
+        return pairs
 
-class ArrayTable(_Table):
-    """The array of dot-product units."""
+    @field_validator("weight_container", "activation_container")
+    @classmethod
+    def _holds_full(cls, container: str | tuple[int, ...]) -> str | tuple[int, ...]:
+        if isinstance(container, tuple) and max(container) < FULL_BITS:
+            raise ValueError(f"must list a container of at least {FULL_BITS} bits")
+        return container
 
-    clock_mhz: Quantity
-    rows: Annotated[int, Field(gt=0, le=4096)]
-    dot_bits: Count
-    depthwise: DepthwiseMode
-
-
-class MemoryTable(_Table):
-    """On-chip buffers and the way to DRAM."""
-
-    fetch_bits_per_cycle: Count
-    buffer_words: Count
-    output_bits: Annotated[int, Field(gt=0, le=64)]
-
-
-class EnergyTable(_Table):
-    """Energy per action."""
-
-    binary_mac_energy_pj: Quantity
-    dram_energy_pj_per_bit: Quantity
+    def precision(self) -> Precision:
+        """Gives the precision of the chip."""
+        return Precision(
+            weight_widths=self.weight,
+            activation_widths=self.activation,
+            pairs=None if self.pairs is None else frozenset(self.pairs),
+            weight_container=self.weight_container,
+            activation_container=self.activation_container,
+            has_float=self.has_float,
+            accumulator_bits=self.accumulator_bits,
+            output_bits=self.output_bits,
+        )
 
 
-class GradesTable(_Table):
+class GradesTable(Table):
     """How far the figures may be trusted."""
 
     latency: Grade
     energy: Grade
 
 
-class BitSerialDescription(_Table):
-    """A whole target file of kind ``bit-serial``."""
+class Description(Table):
+    """A whole target file; each kind adds its own tables, and says what hardware they make."""
 
     title: Text
-    kind: Literal["bit-serial"]
+    kind: str
     batch: Annotated[int, Field(gt=0, le=65_536)]
     widths: WidthsTable
-    array: ArrayTable
-    memory: MemoryTable
-    energy: EnergyTable
     grades: GradesTable
 
-    def target(self, name: str, text: str) -> Target:
-        """Converts to SI.
+    def hardware(self) -> Hardware:
+        """Converts the tables of a kind to SI.
 
         Raises:
             TargetError: the parameters contradict one another.
         """
-        tables = {key: value for key in type(self).model_fields if isinstance(value := getattr(self, key), _Table)}
+        raise NotImplementedError
+
+    def hardware_in(self, folder: Path) -> Hardware:
+        """Converts the tables of a kind that names files beside the target file, in ``folder``; most name none.
+
+        Raises:
+            TargetError: the parameters contradict one another, or a file is not there or wrong.
+        """
+        del folder
+        return self.hardware()
+
+    def target(self, name: str, text: str, folder: Path) -> Target:
+        """Makes the target of the file ``text``, which lies in ``folder``.
+
+        Raises:
+            TargetError: the parameters contradict one another.
+        """
+        keys = [*(key for key in type(self).model_fields if key != "grades"), "grades"]
+        tables = {key: value for key in keys if isinstance(value := getattr(self, key), Table)}
         return Target(
             name=name,
             title=self.title,
             batch=self.batch,
-            weight_widths=self.widths.weight,
-            activation_widths=self.widths.activation,
-            hardware=BitSerial(
-                clock_hz=self.array.clock_mhz * _MEGA,
-                rows=self.array.rows,
-                dot_bits=self.array.dot_bits,
-                fetch_bits_per_cycle=self.memory.fetch_bits_per_cycle,
-                buffer_words=self.memory.buffer_words,
-                depthwise=self.array.depthwise,
-                binary_mac_energy_j=self.energy.binary_mac_energy_pj * _PICO,
-                dram_energy_j_per_bit=self.energy.dram_energy_pj_per_bit * _PICO,
-                output_bits=self.memory.output_bits,
-            ),
+            precision=self.widths.precision(),
+            hardware=self.hardware_in(folder),
             latency_grade=self.grades.latency,
             energy_grade=self.grades.energy,
             sources=(("target", self.source), *((key, table.source) for key, table in tables.items())),
             text=text,
         )
-
-
-def read_description(content: Mapping[str, Any]) -> BitSerialDescription | list[str]:
-    """Reads a parsed target file; gives every mistake in it, one sentence each, when there are any."""
-    try:
-        return BitSerialDescription.model_validate(content)
-    except ValidationError as error:
-        return [_sentence(detail) for detail in _in_file_order(error)]
-
-
-def _in_file_order(error: ValidationError) -> Iterator[Mapping[str, Any]]:
-    """Yields wrong and unknown keys first: a misspelt key explains the one that is missing."""
-    details = error.errors(include_url=False)
-    yield from (detail for detail in details if detail["type"] != "missing")
-    yield from (detail for detail in details if detail["type"] == "missing")
-
-
-def _sentence(detail: Mapping[str, Any]) -> str:
-    path = [str(part) for part in detail["loc"]]
-    tables = {key: field.annotation for key, field in BitSerialDescription.model_fields.items()}
-    table = tables.get(path[0]) if len(path) > 1 else BitSerialDescription
-    known = list(table.model_fields) if isinstance(table, type) and issubclass(table, BaseModel) else []
-    place = f" in [{path[0]}]" if len(path) > 1 and known else ""
-    key = path[1] if place else path[0]
-    if detail["type"] == "missing":
-        return f"{_noun(key, tables if not place else {})} is missing{place}; {_advice(key)}"
-    if detail["type"] == "extra_forbidden":
-        with_unit = next((name for name in known if name.startswith(f"{key}_")), None)
-        if with_unit is not None:
-            return f"key '{key}'{place} lacks its unit; write '{with_unit}'"
-        return f"unknown key '{key}'{place}{nearest(key, known)}; allowed are {', '.join(known)}"
-    rule = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    rule = rule.replace("String should", "must").replace("Tuple should", "must").replace("a valid tuple", "a list")
-    return f"key '{key}'{place} {rule}{_given(detail['input'])}"
-
-
-def _noun(key: str, tables: Mapping[str, object]) -> str:
-    kind = tables.get(key)
-    return f"table [{key}]" if isinstance(kind, type) and issubclass(kind, BaseModel) else f"key '{key}'"
-
-
-def _advice(key: str) -> str:
-    return "say where the numbers come from" if key == "source" else "copy a built-in target and change its numbers"
-
-
-def _given(value: object) -> str:
-    """Tells what stood there, unless it is too long to tell."""
-    if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
-        return f", not {value}"
-    if isinstance(value, str) and 0 < len(value) <= 40:
-        return f", not {value!r}"
-    return ""

@@ -10,9 +10,23 @@ from pathlib import Path
 for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_pool] = "1"
 
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
+
 import pytest  # noqa: E402
 
+CACHE = pytest.StashKey[str]()
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gives every process of a run a cache folder of its own, so that no test reads what another version kept."""
+    os.environ["XDG_CACHE_HOME"] = config.stash[CACHE] = tempfile.mkdtemp(prefix="haqc-cache-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes that folder."""
+    shutil.rmtree(config.stash.get(CACHE, ""), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 
 from haqc import console
-from haqc.console import cost_table, layer_table, progress, quantity, show, summary
+from haqc.console import cost_comparison, cost_table, layer_table, progress, quantity, show, summary
 
 EXAMPLE = Path(__file__).parent / "passes" / "report_example.json"
 TENSORFLOW = "model/block_1/expand/Conv2D;model/block_1/bn/FusedBatchNormV3;" * 4
@@ -144,9 +144,7 @@ def test_summary_of_25_layers_has_them_all(content: dict[str, Any], monkeypatch:
     assert sum(line.startswith("layer") for line in shown) == 25
 
 
-def test_summary_of_more_has_the_dearest_15_in_order(
-    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_summary_of_more_has_the_dearest_15_in_order(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown = lines(summary(many(content, 26), Path("out")), monkeypatch)
     assert [line.split()[0] for line in shown if line.startswith("layer")] == [f"layer{i}" for i in range(11, 26)]
     assert all(" 23.0 %" in line for line in shown if line.startswith("layer"))
@@ -183,13 +181,56 @@ def test_cost_table_has_every_layer_and_the_sums(content: dict[str, Any], monkey
         "layers": content["layers"],
         "total": content["cost"]["policy"],
         "baseline": content["cost"]["baseline"],
+        "mode": "reference",
+        "grades": {"latency": "exact", "energy": "estimate"},
+        "operations": [{"latency_s": 1e-6, "energy_j": 2e-6, "moved_bytes": 3.0}] * 2,
+        "not_modelled": {"share_of_bytes": 0.05, "operators": [{"op": "Softmax", "count": 2}]},
     }
     shown = lines(cost_table(cost), monkeypatch)
     assert shown[0] == "digits on cloud, batch 16"
     assert sum(line.startswith("layer") for line in shown) == 60
     assert max(cell_len(line) for line in shown) <= 80
     assert ["energy", "25.0", "µJ", "66.2", "µJ", "37.7", "%"] in [line.split() for line in shown]
-    assert "one batch" in shown[-1]
+    assert "one batch" in shown[-4]
+    assert shown[-3:] == [
+        "Mode reference: latency exact, energy estimate.",
+        "Beside the layers, in the totals: 2 operators, 2.00 µs, 4.00 µJ, 6 B moved.",
+        "Not modelled: Softmax (2), 5.0 % of the bytes.",
+    ]
+    cost["not_modelled"]["share_of_bytes"] = 0.01
+    assert "Not modelled" not in "".join(lines(cost_table(cost), monkeypatch))
+
+
+def test_what_binds_a_layer_has_a_column(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for layer, bound in zip(content["layers"], ("compute", "activations", "weights"), strict=True):
+        layer["bound"] = bound
+    shown = lines(layer_table(content["layers"]), monkeypatch)
+    assert shown[0].split()[-2:] == ["Bound", "Lost"]
+    assert [line.split()[-2] for line in shown[2:]] == ["compute", "data", "weights"]
+    assert max(cell_len(line) for line in shown) <= 80
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6])
+@pytest.mark.parametrize("name", ["edge", *HOSTILE])
+def test_targets_stand_side_by_side_in_80_columns(
+    content: dict[str, Any], name: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = {
+        "model": name,
+        "target": name,
+        "batch": 16,
+        "layers": [layer | {"name": name} for layer in content["layers"]],
+        "total": content["cost"]["policy"],
+        "baseline": content["cost"]["baseline"],
+        "per_inference": content["cost"]["per_inference"]["policy"],
+        "grades": {"latency": "calibrated", "energy": "calibrated"},
+        "not_modelled": {"share_of_bytes": 0.5, "operators": [{"op": name, "count": 2}]},
+    }
+    shown = lines(cost_comparison([cost] * count), monkeypatch)
+    assert max(cell_len(line) for line in shown) <= 80
+    assert any("Latency of each layer" in line for line in shown) == (count <= 5)
+    if name == "edge":
+        assert sum(line.startswith("edge  ") for line in shown) == count + (3 if count <= 5 else 0)
 
 
 def test_a_pipe_gets_plain_text(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

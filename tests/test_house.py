@@ -23,26 +23,16 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 LAYERS = (
     ("errors",),
     (
-        "budget",
-        "calibration",
-        "clock",
-        "codes",
-        "graph",
-        "policy",
-        "probe",
-        "request",
-        "result",
-        "searchlog",
-        "target",
-        "ui",
+        *("budget", "calibration", "clock", "codes", "graph", "hardware", "measurements", "policy", "precision"),
+        *("probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
-        *("costmodel", "data", "ddpg", "findings", "folder", "mirror", "onnxfile"),
+        *("costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
-    ("check", "compiler", "frontend", "problem", "samples"),
-    ("__main__", "cli", "console"),
+    ("calibrate_target", "calibrated_file", "check", "compiler", "frontend", "measured_layers", "problem", "samples"),
+    ("__main__", "cli", "console", "fitview", "targetview"),
 )
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 COMMANDS = ("compile", "cost", "report", "targets", "verify")

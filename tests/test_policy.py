@@ -11,6 +11,7 @@ import pytest
 from haqc.errors import PolicyError
 from haqc.graph import Graph, Operand
 from haqc.policy import Bits, Space, baseline, load, plain
+from haqc.precision import Precision
 from tests.costmodel.mobilenet_v2_layers import dense
 
 WIDTHS = (2, 3, 4, 6, 8)
@@ -37,7 +38,7 @@ GRAPH = network()
 
 
 def space(**options: Any) -> Space:
-    return Space.of(GRAPH, WIDTHS, WIDTHS, **options)
+    return Space.of(GRAPH, Precision(WIDTHS, WIDTHS), **options)
 
 
 def widths_of(made: Space) -> dict[str, tuple[int, ...]]:
@@ -69,14 +70,14 @@ def test_widths_below_the_least_are_not_searched(min_bits: int, expected: tuple[
 
 
 def test_widths_are_ascending_and_at_most_8() -> None:
-    made = Space.of(GRAPH, (16, 8, 2, 4), (32, 8), default_pins=False)
+    made = Space.of(GRAPH, Precision((2, 4, 8, 16), (8, 32)), default_pins=False)
     assert widths_of(made)["b.w"] == (2, 4, 8)
     assert widths_of(made)["a.out"] == (8,)
 
 
 def test_a_target_without_wide_enough_widths_is_refused() -> None:
     with pytest.raises(PolicyError, match="the target offers no weight width of at least 5 bits"):
-        Space.of(GRAPH, (2, 4), WIDTHS, min_bits=5, default_pins=False)
+        Space.of(GRAPH, Precision((2, 4), WIDTHS), min_bits=5, default_pins=False)
 
 
 def test_pins_take_names_and_patterns_and_win_over_the_defaults() -> None:

@@ -1,23 +1,54 @@
-"""Prices a graph on a target: one module per kind of hardware, one table for all of them."""
+"""Prices a graph on a target: one module per kind of hardware, one table for all of them.
+
+``README.md`` beside this file says how to add a kind.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from haqc.costmodel.bit_serial import bit_serial_prices
+from haqc.costmodel.bit_composable import price_bit_composable
+from haqc.costmodel.bit_serial import price_bit_serial
+from haqc.costmodel.cache import cached_prices
+from haqc.costmodel.lookup import price_lookup
+from haqc.costmodel.npu import price_npu
+from haqc.costmodel.prices import Axes, Context, Pricer, require_countable
 from haqc.costmodel.table import CostTable, LayerCost
+from haqc.costmodel.tensor_core import price_tensor_core
+from haqc.costmodel.vector import price_vector
 from haqc.errors import ModelError, TargetError, nearest
 from haqc.graph import FULL_BITS, Graph
+from haqc.hardware.bit_composable import BitComposable
+from haqc.hardware.bit_serial import BitSerial
+from haqc.hardware.lookup import Lookup
+from haqc.hardware.npu import Npu
+from haqc.hardware.tensor_core import TensorCore
+from haqc.hardware.vector import Vector
 from haqc.target import Target
 
-__all__ = ["MAX_BATCH", "CostTable", "LayerCost", "build_table"]
+__all__ = ["MAX_BATCH", "MAX_LAYERS", "CostTable", "LayerCost", "build_table"]
 
 MAX_BATCH = 65_536
 """Largest batch that is priced; beyond it the counts of a large layer would not fit 64 bits."""
 
+MAX_LAYERS = 10_000
+"""Most layers that are priced; far beyond any network, and what fits the memory at 64 pairs of widths."""
+
+PRICERS: Mapping[type, Pricer] = MappingProxyType({
+    BitComposable: price_bit_composable,
+    BitSerial: price_bit_serial,
+    Lookup: price_lookup,
+    Npu: price_npu,
+    TensorCore: price_tensor_core,
+    Vector: price_vector,
+})
+"""The formulas of each kind of hardware: one line a kind."""
+
 
 def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode: str | None = None) -> CostTable:
-    """Prices every layer of a graph at every pair of widths that the target offers.
+    """Prices every layer of a graph at every combination of widths that the target offers.
 
     Args:
         graph: the model.
@@ -36,31 +67,20 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
         raise TargetError(f"target '{target.name}' has no mode '{mode}'{nearest(mode, target.modes)}; it has {offered}")
     if not 1 <= batch <= MAX_BATCH:
         raise TargetError(f"a batch of {batch} cannot be priced; give one from 1 to {MAX_BATCH:,}")
-    if FULL_BITS not in target.weight_widths or FULL_BITS not in target.activation_widths:
+    if not target.precision.allows(FULL_BITS, FULL_BITS):
         raise TargetError(f"target '{target.name}' lacks 8-bit weights or activations, which budgets refer to; add 8")
     if not graph.layers:
         raise ModelError(f"model '{graph.name}' has no Conv, ConvTranspose, Gemm or MatMul, so nothing can be priced")
-
-    widths = target.weight_widths, target.activation_widths
-    unshared = {y.name for y in graph.layers if y.weight in graph.operand and graph.operand[y.weight].kind != "weight"}
-    prices = bit_serial_prices(graph.layers, target.hardware, batch, *widths, unshared=unshared)
-    values = np.array([layer.weight_values for layer in graph.layers], np.int64)
-    weight_bytes = -(-values[:, None] * np.array(widths[0], np.int64) // 8)
-
-    full = (widths[0].index(FULL_BITS), widths[1].index(FULL_BITS))
-    floating = [place for place, layer in enumerate(graph.layers) if layer.float_reason]
-    for array in (prices.cycles, *prices.energy_parts_j.values()):
-        array[floating] = array[floating][:, full[0], full[1], None, None]
-    weight_bytes[floating] = weight_bytes[floating][:, full[0], None]
-    return CostTable(
-        graph=graph,
-        batch=batch,
-        mode=mode,
-        weight_bits=widths[0],
-        activation_bits=widths[1],
-        output_bits=(target.hardware.output_bits,),
-        cycles=prices.cycles,
-        latency_s=prices.cycles / target.hardware.clock_hz,
-        energy_parts_j=prices.energy_parts_j,
-        weight_bytes=weight_bytes,
+    if len(graph.layers) > MAX_LAYERS:
+        raise ModelError(
+            f"model '{graph.name}' has {len(graph.layers):,} layers, and at most {MAX_LAYERS:,} can be priced at all "
+            "widths; price its parts one by one"
+        )
+    require_countable(graph.layers, batch)
+    axes, context = Axes.of(target.precision), Context.of(graph, target.precision)
+    price = functools.partial(
+        PRICERS[type(target.hardware)], graph.layers, target.hardware, axes, batch, mode, context
     )
+    question = (graph.layers, target.hardware, target.text, axes, batch, mode, context)
+    prices = cached_prices(target.kind, question, (len(graph.layers), *axes.lengths), price)
+    return CostTable(graph, target, batch, mode, axes, prices)

@@ -4,38 +4,24 @@ The machine is Umuroglu et al., "BISMO: A Scalable Bit-Serial Matrix Multiplicat
 Computing", FPL 2018: ``D x D`` dot-product units take ``dot_bits`` bits of one bit plane per cycle, fed by two
 independent fetch streams. The closed form reproduces every entry of the latency table published with HAQ (Wang et
 al., CVPR 2019) and the BISMO latencies of its Table 3. Result writes take no time in it.
+
+Mode ``physical`` adds what that table leaves out and BISMO's published sources have: fetches and results share one
+port, so a layer takes at least as long as all its bits take there; and before each layer a separate step reads its
+activations element by element and writes them as bit planes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from haqc.errors import ModelError
+from haqc.costmodel.prices import NOTHING, Axes, Context, Energy, Integers, Prices, Traffic
 from haqc.graph import Layer
-from haqc.target import BitSerial
-
-Integers = npt.NDArray[np.int64]
-Reals = npt.NDArray[np.float64]
-
-MAX_MACS = 2**48
-"""Multiply-accumulates of one layer and batch above which 64-bit cycle counts could overflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class BitSerialPrices:
-    """What every layer costs at every pair of widths; arrays are [layer, weight, activation, 1].
-
-    Attributes:
-        cycles: clock cycles of one batch.
-        energy_parts_j: energy of one batch in joules, by part: ``compute`` and ``off-chip``.
-    """
-
-    cycles: Integers
-    energy_parts_j: dict[str, Reals]
+from haqc.hardware.bit_serial import BitSerial, BitSerialPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,69 +57,121 @@ class _Side:
         return _Side(self.bits, self.rows.swapaxes(0, 1), self.count.swapaxes(0, 1), self.plane_cycles)
 
 
-def bit_serial_prices(
-    layers: Sequence[Layer],
-    hardware: BitSerial,
-    batch: int,
-    weight_bits: Sequence[int],
-    activation_bits: Sequence[int],
-    *,
-    unshared: Collection[str] = (),
-) -> BitSerialPrices:
-    """Prices layers at every pair of widths.
+@dataclass(frozen=True, slots=True)
+class _Products:
+    """The matrix products that layers run as; arrays broadcast to [1, 1, product, weight, activation].
+
+    Attributes:
+        repeats: how often each runs for one batch.
+        rows, columns, depth: ``rows x depth`` by ``depth x columns``.
+        first: place of each layer's first product.
+    """
+
+    repeats: Integers
+    rows: Integers
+    columns: Integers
+    depth: Integers
+    first: Integers
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], hardware: BitSerial, batch: int, context: Context) -> _Products:
+        """Lists the products of all layers."""
+        parts = [list(_gemms(layer, hardware, batch, layer.name in context.unshared)) for layer in layers]
+        figures = np.array([gemm for part in parts for gemm in part], np.int64).T.reshape(4, 1, 1, -1, 1, 1)
+        repeats, rows, columns, depth = figures
+        return cls(repeats, rows, columns, depth, np.cumsum([0] + [len(part) for part in parts[:-1]]))
+
+    def by_layer(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Adds up the products of each layer: [1, 1, product, w, a] to [layer, w, a, 1]."""
+        return np.add.reduceat((values * self.repeats)[0, 0], self.first, axis=0)[..., None]
+
+
+def price_bit_serial(
+    layers: Sequence[Layer], hardware: BitSerial, axes: Axes, batch: int, mode: str, context: Context
+) -> Prices:
+    """Prices layers at every combination of widths; see :mod:`haqc.costmodel.prices`.
 
     Args:
         layers: layers of the network, at least one.
         hardware: the engine.
+        axes: the widths.
         batch: inferences of one batch.
-        weight_bits, activation_bits: the axes of the result, ascending.
-        unshared: names of dense layers whose right operand differs for every inference of a batch (products of two
-            activations), so that the batch cannot share one pass over it.
-
-    Raises:
-        ModelError: a layer is too large to be counted in 64 bits.
+        mode: ``reference``, as published, or ``physical``.
+        context: what else is known of the layers; here, which products a batch cannot share.
     """
-    gemms = [list(_gemms(layer, hardware, batch, layer.name in unshared)) for layer in layers]
-    repeats, rows, columns, depth = np.array([gemm for part in gemms for gemm in part], np.int64).T
-    first = np.cumsum([0] + [len(part) for part in gemms[:-1]])
-    w = np.array(weight_bits, np.int64).reshape(1, 1, 1, -1, 1)
-    a = np.array(activation_bits, np.int64).reshape(1, 1, 1, 1, -1)
-    rows, columns, depth, repeats = (v.reshape(1, 1, -1, 1, 1) for v in (rows, columns, depth, repeats))
-
-    words = -(-depth // hardware.dot_bits)
-    plane = -(-depth // hardware.fetch_bits_per_cycle)
-    data = _Side.cut(rows, a, words, plane, hardware)
-    filters = _Side.cut(columns, w, words, plane, hardware)
+    gemms = _Products.of(layers, hardware, batch, context)
+    w, a = axes.weights.reshape(1, 1, 1, -1, 1), axes.activations.reshape(1, 1, 1, 1, -1)
+    words = -(-gemms.depth // hardware.dot_bits)
+    plane = -(-gemms.depth // hardware.fetch_bits_per_cycle)
+    data = _Side.cut(gemms.rows, a, words, plane, hardware)
+    filters = _Side.cut(gemms.columns, w, words, plane, hardware)
     tile = w * a * words
     cycles = np.minimum(
         _product_cycles(filters, data.transposed, tile, hardware.rows),
         _product_cycles(data, filters.transposed, tile, hardware.rows),
     )
-    fetched = (plane * hardware.fetch_bits_per_cycle).astype(np.float64)
-    dram_bits = (
-        rows * fetched * a * filters.count.sum(0)
-        + columns * fetched * w * data.count.sum(0)
-        + rows * columns * float(hardware.output_bits)
+    # Cycles of the two fetch streams: every pair of blocks loads both.
+    data_cycles = gemms.rows * plane * a * filters.count.sum(0)
+    filter_cycles = gemms.columns * plane * w * data.count.sum(0)
+    tiles = -(-gemms.rows // hardware.rows) * -(-gemms.columns // hardware.rows)
+    macs = np.array([layer.macs * batch for layer in layers], np.float64).reshape(-1, 1, 1, 1)
+    traffic = Traffic(
+        gemms.by_layer(data_cycles).astype(np.float64) * hardware.fetch_bits_per_cycle,
+        gemms.by_layer(filter_cycles).astype(np.float64) * hardware.fetch_bits_per_cycle,
+        gemms.by_layer(gemms.rows * gemms.columns) * axes.outputs.astype(np.float64),
     )
-    macs = np.array([layer.macs * batch for layer in layers], np.float64).reshape(-1, 1, 1)
-    return BitSerialPrices(
-        _never_above_wider(np.add.reduceat(cycles * repeats[0, 0], first, axis=0))[..., None],
-        {
-            "compute": (macs * (w * a)[0, 0] * hardware.binary_mac_energy_j)[..., None],
-            "off-chip": (
-                np.add.reduceat((dram_bits * repeats)[0, 0], first, axis=0) * hardware.dram_energy_j_per_bit
-            )[..., None],
-        },
+    prices = Prices(
+        cycles=_never_above_wider(gemms.by_layer(cycles)),
+        energy=Energy(
+            compute=macs * axes.weights * axes.activations * hardware.binary_mac_energy_j,
+            on_chip=NOTHING,
+            off_chip=_sum(traffic) * hardware.dram_energy_j_per_bit,
+            leakage=NOTHING,
+        ),
+        moved_bits=traffic,
+        compute_cycles=gemms.by_layer(tiles * tile),
+        memory_cycles=gemms.by_layer(np.maximum(data_cycles, filter_cycles)),
+        results_are_free=True,
     )
+    if mode == "reference" or hardware.port is None:
+        return prices
+    return _through_one_port(prices, gemms, hardware, hardware.port, axes)
+
+
+def _through_one_port(
+    prices: Prices, gemms: _Products, hardware: BitSerial, port: BitSerialPort, axes: Axes
+) -> Prices:
+    """Adds what the published model leaves out: the shared port, result writes, and the making of bit planes.
+
+    The conversion reads every element of a product's data once and writes what the fetch stage then reads, rows of
+    whole beats, each plane aligned. It is the least that any layout needs: BISMO's runtime pads further.
+    """
+    plane_bits = gemms.rows * -(-gemms.depth // hardware.fetch_bits_per_cycle) * hardware.fetch_bits_per_cycle
+    plane_bits = -(-plane_bits // port.plane_align_bits) * port.plane_align_bits
+    elements = gemms.by_layer(gemms.rows * gemms.depth) * port.element_bits
+    converted = (elements + gemms.by_layer(plane_bits) * axes.activations).astype(np.float64)
+    conversion_cycles = np.ceil(converted / port.bits_per_cycle).astype(np.int64)
+    port_cycles = np.ceil(_sum(prices.moved_bits) / port.bits_per_cycle).astype(np.int64)
+    moved = prices.moved_bits
+    traffic = Traffic(moved.activations + converted, moved.weights, moved.outputs)
+    energy = prices.energy
+    return Prices(
+        cycles=np.maximum(prices.cycles, port_cycles) + conversion_cycles,
+        energy=Energy(
+            energy.compute, energy.on_chip, _sum(traffic) * hardware.dram_energy_j_per_bit, energy.leakage
+        ),
+        moved_bits=traffic,
+        compute_cycles=prices.compute_cycles,
+        memory_cycles=np.maximum(prices.memory_cycles, port_cycles) + conversion_cycles,
+    )
+
+
+def _sum(traffic: Traffic) -> npt.NDArray[np.float64]:
+    return np.asarray(traffic.activations + traffic.weights + traffic.outputs, np.float64)
 
 
 def _gemms(layer: Layer, hardware: BitSerial, batch: int, is_unshared: bool) -> Iterator[tuple[int, int, int, int]]:
     """Yields the matrix products that a layer runs as: (repeats, rows, columns, reduction)."""
-    if layer.macs * batch > MAX_MACS:
-        raise ModelError(
-            f"layer '{layer.name}' has {layer.macs:,} multiply-accumulates, and a batch is {batch}; "
-            f"at most {MAX_MACS:,} per batch can be priced, so check the model's shapes or take a smaller --batch"
-        )
     if layer.is_dense and not is_unshared:
         yield layer.groups, layer.rows * batch, layer.columns, layer.reduction
     elif layer.is_depthwise and not layer.is_dense and hardware.depthwise == "block-diagonal":

@@ -1,4 +1,4 @@
-"""Prices laid out for speed: one short row per layer and pair of widths, gathered and summed in layer order."""
+"""Prices laid out for speed: one short row per layer and combination of widths, gathered and summed in layer order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from haqc.graph import FULL_BITS
 
 Reals = npt.NDArray[np.float64]
+Widths = npt.NDArray[np.uint8]
 
 SIDE = FULL_BITS + 1
 """Widths 0 to 8 make a side of a layer's price square, so that a pair of widths is one small index."""
@@ -21,66 +22,83 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class FlatPrices:
-    """The prices of every layer at every pair of widths as rows of four doubles.
+    """The prices of every layer at every combination of widths as rows of four doubles.
 
     A row of 32 bytes is one vector load; its fourth figure is unused. A pair that the target lacks is not a number,
     and so is every sum it enters.
 
     Attributes:
-        rows: energy (J), latency (s), weight bytes and 0, [layer * SIDE * SIDE, 4].
+        rows: energy (J), latency (s), weight bytes and 0, [layer * SIDE * SIDE * places, 4].
+        places: length of the axis of output widths.
     """
 
     rows: Reals
+    places: int
 
     @classmethod
     def lay_out(
         cls,
-        energy_j: Reals,
-        latency_s: Reals,
-        weight_bytes: Reals,
+        prices: Reals,
         *,
         weight_bits: Sequence[int],
         activation_bits: Sequence[int],
+        allowed: npt.NDArray[np.bool_],
         fixed: npt.NDArray[np.bool_],
     ) -> FlatPrices:
         """Lays a table out.
 
         Args:
-            energy_j, latency_s, weight_bytes: [layer, weight, activation].
+            prices: energy, latency and weight bytes, [layer, weight, activation, output, 3].
             weight_bits, activation_bits: the axes.
+            allowed: pairs of widths that are offered, [weight, activation].
             fixed: layers that have one price whatever is asked, [layer]; it is read from their first cell.
         """
-        rows = np.full((energy_j.shape[0], SIDE, SIDE, 4), np.nan)
-        prices = np.stack((energy_j, latency_s, weight_bytes, np.zeros_like(energy_j)), axis=-1)
-        rows[:, np.array(weight_bits)[:, None], np.array(activation_bits)] = prices
-        rows[fixed] = prices[fixed][:, :1, :1]
-        return cls(rows.reshape(-1, 4))
+        places = prices.shape[3]
+        rows = np.full((prices.shape[0], SIDE, SIDE, places, 4), np.nan)
+        padded = np.concatenate((prices, np.zeros_like(prices[..., :1])), axis=-1)
+        offered = np.where(allowed[:, :, None, None], padded, np.nan)
+        rows[:, np.array(weight_bits)[:, None], np.array(activation_bits)] = offered
+        rows[fixed] = padded[fixed][:, :1, :1]
+        return cls(rows.reshape(-1, 4), places)
 
-    def total(self, pairs: Sequence[tuple[int, int]]) -> list[float]:
-        """Sums one policy, given as (weight, activation) widths by layer; not a number when a width is not offered."""
+    def total(self, pairs: Sequence[tuple[int, int]], written: Sequence[int]) -> list[float]:
+        """Sums one policy; not a number when a width is not offered.
+
+        Args:
+            pairs: (weight, activation) widths by layer.
+            written: place of the output width by layer.
+        """
         if not pairs:
             return [0.0] * 4
         if min(map(min, pairs)) < 0 or max(map(max, pairs)) > FULL_BITS:
             return [float("nan")] * 4
-        cells = [place * SIDE * SIDE + w * SIDE + a for place, (w, a) in enumerate(pairs)]
+        cells = [
+            ((layer * SIDE + w) * SIDE + a) * self.places + place
+            for layer, ((w, a), place) in enumerate(zip(pairs, written, strict=True))
+        ]
         sums: list[float] = self.rows[cells].cumsum(axis=0)[-1].tolist()
         return sums
 
-    def totals(self, weight_bits: npt.NDArray[np.uint8], activation_bits: npt.NDArray[np.uint8]) -> Reals:
-        """Sums many policies, [layer, policy] each, into [policy, 4], adding in the same order as :meth:`total`."""
+    def totals(self, weight_bits: Widths, activation_bits: Widths, written: Widths) -> Reals:
+        """Sums many policies into [policy, 4], adding in the same order as :meth:`total`.
+
+        Args:
+            weight_bits, activation_bits: widths, [layer, policy].
+            written: places of the output widths, [layer, policy]; not read where there is only one.
+        """
         totals = np.zeros((weight_bits.shape[1], 4))
         for start in range(0, len(totals), CHUNK):
             part = slice(start, start + CHUNK)
-            self._accumulate(weight_bits[:, part], activation_bits[:, part], totals[part])
+            self._accumulate(weight_bits[:, part], activation_bits[:, part], written[:, part], totals[part])
         return totals
 
-    def _accumulate(
-        self, weight_bits: npt.NDArray[np.uint8], activation_bits: npt.NDArray[np.uint8], totals: Reals
-    ) -> None:
+    def _accumulate(self, weight_bits: Widths, activation_bits: Widths, written: Widths, totals: Reals) -> None:
         widest = np.maximum(weight_bits, activation_bits).max(axis=0, initial=0)
         totals[widest > FULL_BITS] = np.nan
-        cells = weight_bits * np.uint8(SIDE) + activation_bits
+        cells: npt.NDArray[np.unsignedinteger] = weight_bits * np.uint8(SIDE) + activation_bits
+        if self.places > 1:
+            cells = cells.astype(np.uint16) * np.uint16(self.places) + written
         gathered = np.empty_like(totals)
-        for place, square in enumerate(self.rows.reshape(-1, SIDE * SIDE, 4)):
+        for place, square in enumerate(self.rows.reshape(-1, SIDE * SIDE * self.places, 4)):
             square.take(cells[place], axis=0, out=gathered, mode="clip")
             totals += gathered

@@ -52,9 +52,9 @@ class Schedule:
             length=end + 1,
         )
 
-    def peak_bytes(self, widths: Mapping[str, int]) -> float:
-        """Gives the peak for widths by tensor name; a tensor without a width has 8 bits."""
-        bits = np.array([widths.get(tensor, FULL_BITS) for tensor in self.tensors], np.int64)
+    def peak_bytes(self, widths: Mapping[str, int], other_bits: int = FULL_BITS) -> float:
+        """Gives the peak for widths by tensor name; a tensor without a width has ``other_bits``."""
+        bits = np.array([widths.get(tensor, other_bits) for tensor in self.tensors], np.int64)
         return float(self.peak_bytes_many(bits[:, None])[0])
 
     def peak_bytes_many(self, bits: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:

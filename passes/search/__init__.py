@@ -40,7 +40,8 @@ def search(
     Args:
         space: the policies that may be proposed, pins included.
         budget: what every policy that is evaluated or returned holds.
-        price: gives the cost of a policy for one batch; it never rises as widths fall.
+        price: gives the cost of a policy for one batch; where it rises as widths fall, the cheapest policy is found
+            layer by layer.
         evaluate: gives accuracies in percent on the search split for a few distinct policies, none of them known yet.
         baseline: cost at uniform 8/8, for messages.
         float_accuracy: what rewards are measured from, in percent.
@@ -54,7 +55,7 @@ def search(
         Interrupted: Ctrl-C came before anything was evaluated. Afterwards it ends the search with what there is.
     """
     problem = Problem(space, budget, price, sensitivity)
-    require_feasible(space, budget, price(space.narrowest), baseline)
+    require_feasible(space, budget, price, baseline)
     evaluator = Evaluator(problem, evaluate, float_accuracy, record, options.seed)
     allocators: dict[str, Callable[[Account], None]] = {
         "uniform": lambda account: propose_uniform(problem, account, options.batch),

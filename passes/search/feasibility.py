@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 
 from haqc.budget import Budget, Cost, Limit, Metric
 from haqc.errors import InfeasibleBudget
+from haqc.graph import Layer
 from haqc.policy import Policy, Space
 
 _SCALES: dict[Metric, tuple[tuple[float, str], ...]] = {
@@ -16,18 +18,20 @@ _SCALES: dict[Metric, tuple[tuple[float, str], ...]] = {
 }
 
 
-def require_feasible(space: Space, budget: Budget, smallest: Cost, baseline: Cost) -> None:
-    """Checks that the narrowest policy holds the budget: every cost falls or stays as widths do, so it is the minimum.
+def require_feasible(space: Space, budget: Budget, price: Callable[[Policy], Cost], baseline: Cost) -> None:
+    """Checks that the cheapest policy holds the budget.
 
     Args:
         space: the policies that may be proposed.
         budget: the limits, for one batch.
-        smallest: cost of ``space.narrowest``.
+        price: gives the cost of a policy for one batch.
         baseline: cost at uniform 8/8.
 
     Raises:
         InfeasibleBudget: a limit is below the smallest cost; the message gives that cost and its policy.
     """
+    least = cheapest(space, price, budget.excess)
+    smallest = price(least)
     over = [limit for limit in budget.limits if not limit.allows(smallest)]
     if not over:
         return
@@ -35,9 +39,41 @@ def require_feasible(space: Space, budget: Budget, smallest: Cost, baseline: Cos
     reachable = " and ".join(_reachable(limit, smallest, baseline) for limit in over)
     advice = " and ".join(_advice(limit, smallest, baseline) for limit in over)
     raise InfeasibleBudget(
-        f"budget {asked} cannot be met: the smallest reachable {reachable}, with {describe_widths(space.narrowest)}; "
+        f"budget {asked} cannot be met: the smallest reachable {reachable}, with {describe_widths(least)}; "
         f"allow {advice}, or free pinned layers and narrower widths (--no-default-pins, --min-bits 1)"
     )
+
+
+def cheapest(space: Space, price: Callable[[Policy], Cost], measure: Callable[[Cost], float]) -> Policy:
+    """Finds the policy with the least measure of its cost, or one whose measure is zero.
+
+    It starts from the narrowest legal policy, and gives each layer in turn the allowed pair that lowers the measure
+    most, as long as one does. Where every cost falls or stays as widths do, that is the narrowest policy, which is the
+    minimum. Elsewhere it is the minimum where layers share no tensor, and for one limit; otherwise nearly so.
+
+    Args:
+        space: the policies.
+        price: gives the cost of a policy.
+        measure: what is made small, at least 0, of a cost.
+    """
+    best = space.narrowest
+    least = measure(price(best))
+    is_lowered = True
+    while is_lowered and least > 0:
+        is_lowered = False
+        for layer in space.graph.quantised_layers:
+            for candidate in _with_other_pairs(space, best, layer):
+                found = measure(price(candidate))
+                if found < least:
+                    best, least, is_lowered = candidate, found, True
+    return best
+
+
+def _with_other_pairs(space: Space, policy: Policy, layer: Layer) -> Iterator[Policy]:
+    """Yields a policy with every other allowed pair of widths of one layer."""
+    for bits in space.pairs(layer):
+        if bits != policy.bits(layer):
+            yield space.policy({**policy.widths, layer.weight: bits.weight, layer.activation: bits.activation})
 
 
 def describe_widths(policy: Policy) -> str:

@@ -52,8 +52,9 @@ class Descent:
     """One greedy walk from the widest policy into the budget.
 
     Moves are remembered until something they depend on changes. A layer's cost depends on the widths of what it reads
-    and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all
-    activations, which matters while it is exceeded.
+    and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all activations,
+    which matters while it is exceeded. Where the target does not allow every pair of widths, a move takes along what it
+    must, and one that was remembered is made anew when it is taken.
 
     Args:
         problem: the problem.
@@ -78,18 +79,28 @@ class Descent:
         """Takes the moves with the least added error per saved share, until the budget holds.
 
         When nothing saves alone, as where two tensors tie for the peak, the least error is added blindly; widening
-        undoes what turns out to have been in vain.
+        undoes what turns out to have been in vain. When nothing can be narrowed and the budget does not hold, as may be
+        where narrower is not always cheaper, the walk goes on from the cheapest policy.
         """
         find: Find = lambda widths, cost, choice: self._problem.narrowing(widths, cost, choice, FULL_BITS)  # noqa: E731
         moves: dict[str, Move] = {}
         stale: Iterable[str] = self._choices
         while not self._problem.budget.allows(self._cost):
             self._refresh(moves, stale, find)
+            if not moves and not self._problem.space.is_product:
+                self._refresh(moves, self._choices, find)  # what has come along may have freed others further away
             if moves:
-                best = min(moves.values(), key=lambda move: self._added_error(move.tensor, move.width) / move.change)
-                stale = self._take(best.tensor, best.width)
+                taken = min(moves.values(), key=lambda move: self._added_error(move) / move.change)
             else:
-                stale = self._take(*min(self._blind_steps(), key=lambda step: self._added_error(*step)))
+                blind = list(self._blind_moves())
+                if not blind:
+                    self._widths = self._problem.within_budget()
+                    self._cost = self._problem.cost(self._widths)
+                    return
+                taken = min(blind, key=self._added_error)
+            stale = self._take(taken)
+            if not stale:
+                moves.pop(taken.tensor, None)
 
     def _widen(self) -> None:
         """Takes the moves with the most error removed per added share, free ones first, while the budget allows."""
@@ -97,7 +108,7 @@ class Descent:
         stale: Iterable[str] = self._choices
         while True:
             self._refresh(moves, stale, self._problem.widening)
-            worthwhile = [move for move in moves.values() if self._added_error(move.tensor, move.width) < 0]
+            worthwhile = [move for move in moves.values() if self._added_error(move) < 0]
             if not worthwhile:
                 return
             best = min(worthwhile, key=self._rank_of_widening)
@@ -105,11 +116,11 @@ class Descent:
             stale = [best.tensor]
             fresh = self._problem.widening(self._widths, self._cost, self._choices[best.tensor])
             if fresh is not None and self._rank_of_widening(fresh) <= self._rank_of_widening(best):
-                stale = self._take(fresh.tensor, fresh.width)
+                stale = self._take(fresh)
 
     def _rank_of_widening(self, move: Move) -> tuple[bool, float]:
         is_free = move.change <= 0
-        return not is_free, self._added_error(move.tensor, move.width) / (1.0 if is_free else move.change)
+        return not is_free, self._added_error(move) / (1.0 if is_free else move.change)
 
     def _refresh(self, moves: dict[str, Move], stale: Iterable[str], find: Find) -> None:
         for tensor in stale:
@@ -118,15 +129,18 @@ class Descent:
             if move is not None:
                 moves[tensor] = move
 
-    def _take(self, tensor: str, width: int) -> list[str]:
-        """Sets a width; gives the operands whose remembered moves that spoils."""
+    def _take(self, move: Move) -> list[str]:
+        """Makes a move; gives the operands whose remembered moves it spoils, none when it cannot be made any more."""
+        made = self._problem.move(self._widths, self._choices[move.tensor], move.width)
+        if made is None:
+            return []
         before = self._exceeded()
-        self._widths = {**self._widths, tensor: width}
-        self._cost = self._problem.cost(self._widths)
+        self._widths = {**self._widths, **made.changes}
+        self._cost = made.cost
         after = self._exceeded()
         if before != after:
             return list(self._choices)
-        spoilt = self._neighbours.get(tensor, set()) | {tensor}
+        spoilt = set(made.changes).union(*(self._neighbours.get(tensor, set()) for tensor in made.changes))
         if "memory" in after:
             spoilt |= {t for t, choice in self._choices.items() if choice.operand.kind == "activation"}
         return [other for other in self._choices if other in spoilt]
@@ -134,19 +148,23 @@ class Descent:
     def _exceeded(self) -> set[Metric]:
         return {limit.metric for limit in self._problem.budget.limits if not limit.allows(self._cost)}
 
-    def _added_error(self, tensor: str, width: int) -> float:
-        return self._weighed(tensor, width) - self._weighed(tensor, self._widths[tensor])
+    def _added_error(self, move: Move) -> float:
+        return sum(
+            self._weighed(tensor, new) - self._weighed(tensor, self._widths[tensor])
+            for tensor, new in move.changes.items()
+        )
 
     def _weighed(self, tensor: str, width: int) -> float:
         is_activation = self._choices[tensor].operand.kind == "activation"
         factor = self._weighing.activation_factor if is_activation else 1.0
         return factor * math.pow(self._problem.sensitivity[tensor, width], self._weighing.exponent)
 
-    def _blind_steps(self) -> Iterator[tuple[str, int]]:
+    def _blind_moves(self) -> Iterator[Move]:
         for tensor, choice in self._choices.items():
             narrower = [width for width in choice.widths if width < self._widths[tensor]]
-            if narrower:
-                yield tensor, narrower[-1]
+            move = self._problem.move(self._widths, choice, narrower[-1]) if narrower else None
+            if move is not None:
+                yield move
 
 
 def _neighbours(graph: Graph) -> dict[str, set[str]]:

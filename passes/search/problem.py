@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haqc.budget import Budget, Cost
+from haqc.passes.search.feasibility import cheapest
 from haqc.policy import Choice, Policy, Space
 
 Widths = dict[str, int]
@@ -22,17 +23,19 @@ NEGLIGIBLE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One operand set to another width.
+    """One operand set to another width, and what has to come along where the target does not allow every pair.
 
     Attributes:
         tensor: the operand.
-        width: its new width.
+        width: the width asked for.
+        changes: the new width of every operand that changes, this one included.
         cost: cost of the whole policy after the move.
         change: cost saved when narrowing, added when widening, as a sum of shares of limits.
     """
 
     tensor: str
     width: int
+    changes: Widths
     cost: Cost
     change: float
 
@@ -63,6 +66,14 @@ class Problem:
     def cost(self, widths: Widths) -> Cost:
         """Prices the policy that has these widths."""
         return self.price(self.space.policy(widths))
+
+    def settled(self, policy: Policy) -> Widths:
+        """Gives the widths of a policy's free operands."""
+        return {choice.operand.tensor: policy.widths[choice.operand.tensor] for choice in self.space.free}
+
+    def within_budget(self) -> Widths:
+        """Gives widths that hold the budget, for a walk that narrowing alone does not lead there."""
+        return self.settled(cheapest(self.space, self.price, self.budget.excess))
 
     def share(self, cost: Cost) -> float:
         """Gives the sum of ``cost`` over the limits, each as a share of its limit."""
@@ -104,20 +115,33 @@ class Problem:
         if not wider:
             return None
         move = self.move(widths, choice, wider[0])
-        if not self.budget.allows(move.cost):
+        if move is None or not self.budget.allows(move.cost):
             return None
-        return Move(move.tensor, move.width, move.cost, self.share(move.cost) - self.share(cost))
+        return replace(move, change=self.share(move.cost) - self.share(cost))
 
-    def move(self, widths: Widths, choice: Choice, width: int) -> Move:
-        """Prices one operand at another width, whatever it saves."""
+    def move(self, widths: Widths, choice: Choice, width: int) -> Move | None:
+        """Prices one operand at another width, whatever it saves.
+
+        Where its layers do not allow the pair, narrowing narrows their other operands too, and widening widens them.
+
+        Returns:
+            ``None`` when the operand cannot have the width, so that nothing would change.
+        """
         tensor = choice.operand.tensor
-        return Move(tensor, width, self.cost({**widths, tensor: width}), 0.0)
+        if self.space.is_product or width > widths[tensor]:
+            policy = self.space.policy({**widths, tensor: width})
+        else:
+            lowered = self.space.lowered(self.space.policy(widths), tensor, width)
+            if lowered is None:
+                return None
+            policy = lowered
+        changes = {name: policy.widths[name] for name, before in widths.items() if policy.widths[name] != before}
+        return Move(tensor, width, changes, self.price(policy), 0.0) if tensor in changes else None
 
     def _saving(self, widths: Widths, cost: Cost, choice: Choice, candidates: tuple[int, ...]) -> Move | None:
         """Gives the move to the first of some widths that saves something on an exceeded limit."""
         for width in candidates:
             move = self.move(widths, choice, width)
-            saved = self.saved(cost, move.cost)
-            if saved > NEGLIGIBLE:
-                return Move(move.tensor, move.width, move.cost, saved)
+            if move is not None and (saved := self.saved(cost, move.cost)) > NEGLIGIBLE:
+                return replace(move, change=saved)
         return None

@@ -15,7 +15,10 @@ def confine(problem: Problem, widths: Widths, order: Sequence[Choice], *, spend_
 
     HAQ sweeps from the last decision to the first and takes one width off each, until the budget holds. Here a step
     that saves nothing on an exceeded limit is left out; when a whole sweep saves nothing, the next looks further down
-    each operand's plateau, and when that saves nothing either, the next takes one width off blindly.
+    each operand's plateau, and when that saves nothing either, the next takes one width off blindly. Where the target
+    does not allow every pair of widths, what is asked for is raised to what it allows, and operands of one layer narrow
+    together; a width that cannot be had alone is no step. Where narrower is not always cheaper, narrowing may end
+    above the budget, and the cheapest policy is executed.
 
     Args:
         problem: the problem.
@@ -23,7 +26,7 @@ def confine(problem: Problem, widths: Widths, order: Sequence[Choice], *, spend_
         order: the free choices in the order of the decisions.
         spend_slack: also widen from the first decision to the last, one width a sweep, while the budget allows.
     """
-    narrowed, cost = _narrow(problem, widths, order[::-1])
+    narrowed, cost = _narrow(problem, problem.settled(problem.space.policy(widths)), order[::-1])
     return _widen(problem, narrowed, cost, order) if spend_slack else narrowed
 
 
@@ -35,7 +38,7 @@ def _narrow(problem: Problem, widths: Widths, order: Sequence[Choice]) -> tuple[
         for choice in order:
             move = problem.narrowing(widths, cost, choice, reach)
             if move is not None:
-                widths, cost = {**widths, move.tensor: move.width}, move.cost
+                widths, cost = {**widths, **move.changes}, move.cost
                 if reach > 1 or problem.budget.allows(cost):
                     break
         if cost != before:
@@ -43,8 +46,11 @@ def _narrow(problem: Problem, widths: Widths, order: Sequence[Choice]) -> tuple[
         elif reach == 1:
             reach = FULL_BITS
         else:
-            widths, cost = _narrow_blindly(problem, widths, cost, order)
-            reach = 1
+            narrowed, cost = _narrow_blindly(problem, widths, cost, order)
+            if narrowed == widths:
+                widths = problem.within_budget()
+                return widths, problem.cost(widths)
+            widths, reach = narrowed, 1
     return widths, cost
 
 
@@ -55,9 +61,9 @@ def _narrow_blindly(problem: Problem, widths: Widths, cost: Cost, order: Sequenc
         raise ValueError("not even the narrowest policy holds the budget")
     for choice in order:
         narrower = [width for width in choice.widths if width < widths[choice.operand.tensor]]
-        if narrower:
-            move = problem.move(widths, choice, narrower[-1])
-            widths, cost = {**widths, move.tensor: move.width}, move.cost
+        move = problem.move(widths, choice, narrower[-1]) if narrower else None
+        if move is not None:
+            widths, cost = {**widths, **move.changes}, move.cost
             if problem.saved(before, cost) > 0:
                 break
     return widths, cost
@@ -70,5 +76,5 @@ def _widen(problem: Problem, widths: Widths, cost: Cost, order: Sequence[Choice]
         for choice in order:
             move = problem.widening(widths, cost, choice)
             if move is not None:
-                widths, cost, is_widened = {**widths, move.tensor: move.width}, move.cost, True
+                widths, cost, is_widened = {**widths, **move.changes}, move.cost, True
     return widths

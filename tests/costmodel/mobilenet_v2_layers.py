@@ -16,20 +16,46 @@ def convolution(
     size_out = -(-size_in // stride)
     reduction = channels_in // groups * kernel * kernel
     return Layer(
-        name=name, op="Conv", nodes=(name,), activation=source, weight=f"{name}.w", output=f"{name}.out",
-        in_channels=channels_in, out_channels=channels_out, kernel=(kernel, kernel), stride=(stride, stride),
-        groups=groups, rows=size_out * size_out, reduction=reduction, columns=channels_out // groups,
-        weight_values=channels_out * reduction, bias_values=channels_out, feature_size=size_in * size_in,
+        name=name,
+        op="Conv",
+        nodes=(name,),
+        activation=source,
+        weight=f"{name}.w",
+        output=f"{name}.out",
+        in_channels=channels_in,
+        out_channels=channels_out,
+        kernel=(kernel, kernel),
+        stride=(stride, stride),
+        groups=groups,
+        rows=size_out * size_out,
+        reduction=reduction,
+        columns=channels_out // groups,
+        weight_values=channels_out * reduction,
+        bias_values=channels_out,
+        feature_size=size_in * size_in,
     )
 
 
 def dense(name: str, source: str, length: int, outputs: int, *, rows: int = 1, groups: int = 1) -> Layer:
     """Makes a Gemm (a MatMul when it has rows or groups) that reads ``source`` and writes ``name.out``."""
     return Layer(
-        name=name, op="Gemm" if rows == groups == 1 else "MatMul", nodes=(name,), activation=source,
-        weight=f"{name}.w", output=f"{name}.out", in_channels=length, out_channels=outputs, kernel=(), stride=(),
-        groups=groups, rows=rows, reduction=length, columns=outputs, weight_values=groups * length * outputs,
-        bias_values=outputs, feature_size=length,
+        name=name,
+        op="Gemm" if rows == groups == 1 else "MatMul",
+        nodes=(name,),
+        activation=source,
+        weight=f"{name}.w",
+        output=f"{name}.out",
+        in_channels=length,
+        out_channels=outputs,
+        kernel=(),
+        stride=(),
+        groups=groups,
+        rows=rows,
+        reduction=length,
+        columns=outputs,
+        weight_values=groups * length * outputs,
+        bias_values=outputs,
+        feature_size=length,
     )
 
 
@@ -44,8 +70,14 @@ def chain(layers: list[Layer], name: str = "chain", input_values: int = 1) -> Gr
         operands[layer.activation] = Operand(layer.activation, "activation", (layer.name,), values[layer.activation])
     operations = tuple(Operation(y.name, y.op, (y.activation,), (y.output,), y.name) for y in layers)
     return Graph(
-        name=name, layers=tuple(layers), operands=tuple(operands.values()), operations=operations,
-        tensor_values=values, inputs=("x",), outputs=(layers[-1].output,), last_layers=(layers[-1].name,),
+        name=name,
+        layers=tuple(layers),
+        operands=tuple(operands.values()),
+        operations=operations,
+        tensor_values=values,
+        inputs=("x",),
+        outputs=(layers[-1].output,),
+        last_layers=(layers[-1].name,),
     )
 
 

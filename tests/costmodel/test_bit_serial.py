@@ -13,11 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haqc import targets
-from haqc.costmodel.bit_serial import MAX_MACS, bit_serial_prices
+from haqc.costmodel import build_table
+from haqc.costmodel.bit_serial import price_bit_serial
+from haqc.costmodel.prices import BOUNDS, MAX_MACS, Axes, Context, Prices
 from haqc.errors import ModelError
 from haqc.graph import Layer
-from haqc.target import BitSerial
-from tests.costmodel.mobilenet_v2_layers import convolution, dense, mobilenet_v2_layers
+from haqc.hardware.bit_serial import BitSerial
+from haqc.precision import Precision
+from tests.costmodel.mobilenet_v2_layers import chain, convolution, dense, mobilenet_v2_layers
 
 BITS = tuple(range(1, 9))
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/cost/haq_bismo_cloud_mobilenetv2.csv"
@@ -27,11 +30,27 @@ def cycles(
     layers: list[Layer], hardware: BitSerial, batch: int, unshared: tuple[str, ...] = ()
 ) -> npt.NDArray[np.int64]:
     """Gives cycles, [layer, weight, activation], at 1 to 8 bits."""
-    return bit_serial_prices(layers, hardware, batch, BITS, BITS, unshared=unshared).cycles[..., 0]
+    return np.asarray(prices(layers, hardware, batch, unshared=unshared).cycles[..., 0])
+
+
+def prices(
+    layers: list[Layer],
+    hardware: BitSerial,
+    batch: int,
+    weight_bits: tuple[int, ...] = BITS,
+    activation_bits: tuple[int, ...] = BITS,
+    *,
+    unshared: tuple[str, ...] = (),
+    mode: str = "reference",
+) -> Prices:
+    context = Context(Precision(BITS, BITS, output_bits=32), frozenset(unshared))
+    return price_bit_serial(layers, hardware, Axes(weight_bits, activation_bits, (32,)), batch, mode, context)
 
 
 def hardware_of(target: str) -> BitSerial:
-    return targets.load(target).hardware
+    hardware = targets.load(target).hardware
+    assert isinstance(hardware, BitSerial)
+    return hardware
 
 
 def test_reproduces_every_cell_of_the_published_table() -> None:
@@ -154,24 +173,77 @@ def test_energy_counted_by_hand() -> None:
     """20 x 300 by 300 x 10 on the edge, batch 3, 4-bit weights and 2-bit activations; all fits one block a side."""
     hardware = hardware_of("edge")
     layer = dense("y", "x", 300, 10, rows=20)
-    parts = bit_serial_prices([layer], hardware, 3, (4,), (2,)).energy_parts_j
+    parts = prices([layer], hardware, 3, (4,), (2,)).energy.parts
     fetched = 320  # 300 bits in beats of 64
     dram_bits = 60 * fetched * 2 + 10 * fetched * 4 + 60 * 10 * 32
-    assert list(parts) == ["compute", "off-chip"]
+    assert list(parts) == ["compute", "on_chip", "off_chip", "leakage"]
+    assert parts["on_chip"].item() == parts["leakage"].item() == 0
     assert parts["compute"].item() == pytest.approx(60 * 300 * 10 * 4 * 2 * 1.04e-12, rel=1e-12)
-    assert parts["off-chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
+    assert parts["off_chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
 
 
 def test_operands_that_do_not_fit_are_read_once_a_block_pair() -> None:
     """4-bit rows of 2,048 bits take 32 words, so 256 rows fill the edge's 8,192 words: 600 rows are 3 blocks."""
     layer = dense("y", "x", 2048, 300, rows=600)
-    parts = bit_serial_prices([layer], hardware_of("edge"), 1, (4,), (4,)).energy_parts_j
+    parts = prices([layer], hardware_of("edge"), 1, (4,), (4,)).energy.parts
     dram_bits = 2 * 600 * 2048 * 4 + 3 * 300 * 2048 * 4 + 600 * 300 * 32
-    assert parts["off-chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
+    assert parts["off_chip"].item() == pytest.approx(dram_bits * 15e-12, rel=1e-12)
 
 
 def test_refuses_a_layer_too_large_to_count() -> None:
     layer = dense("giant", "x", 2**20, 2**20, rows=2**10)
     with pytest.raises(ModelError, match=r"'giant'.*smaller --batch"):
-        cycles([layer], hardware_of("edge"), 1)
+        build_table(chain([layer], "giants"), targets.load("edge"))
     assert layer.macs > MAX_MACS
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=st.integers(1, 500), columns=st.integers(1, 500), length=st.integers(1, 5000), batch=st.integers(1, 20))
+def test_physical_moves_all_that_must_move_and_takes_the_time_for_it(
+    rows: int, columns: int, length: int, batch: int
+) -> None:
+    layer = dense("y", "x", length, columns, rows=rows)
+    for target in ("edge", "cloud"):
+        hardware = hardware_of(target)
+        assert hardware.port is not None
+        reference = prices([layer], hardware, batch)
+        physical = prices([layer], hardware, batch, mode="physical")
+        moved = sum(physical.moved_bits.parts.values())
+        w, a = np.array(BITS)[:, None], np.array(BITS)
+        needed = length * columns * w + batch * rows * length * a + batch * rows * columns * 32
+        assert (moved[0, :, :, 0] >= needed).all()
+        assert (moved >= sum(reference.moved_bits.parts.values())).all()
+        assert (physical.cycles > reference.cycles).all()
+        assert (physical.cycles * hardware.port.bits_per_cycle >= moved).all()
+        for found in (reference, physical):
+            assert (found.cycles >= found.compute_cycles).all() and (found.cycles >= found.memory_cycles).all()
+        for axis in (1, 2):
+            assert (np.diff(physical.cycles, axis=axis) >= 0).all()
+            assert (np.diff(physical.energy.off_chip, axis=axis) >= 0).all()
+
+
+def test_physical_counted_by_hand() -> None:
+    """20 x 300 by 300 x 10 on the edge at 4/2 bits: 320 bits fetched a row, one port of 64 bits a cycle."""
+    hardware = hardware_of("edge")
+    layer = dense("y", "x", 300, 10, rows=20)
+    found = prices([layer], hardware, 1, (4,), (2,), mode="physical")
+    fetched = 20 * 320 * 2 + 10 * 320 * 4 + 20 * 10 * 32
+    plane = 13 * 512  # 20 rows of 320 bits, aligned
+    converted = 20 * 300 * 8 + plane * 2
+    reference = prices([layer], hardware, 1, (4,), (2,)).cycles.item()
+    assert found.cycles.item() == max(reference, -(-fetched // 64)) + -(-converted // 64)
+    assert found.energy.off_chip.item() == pytest.approx((fetched + converted) * 15e-12, rel=1e-12)
+    assert found.moved_bits.activations.item() == 20 * 320 * 2 + converted
+    assert found.memory_cycles.item() == -(-fetched // 64) + -(-converted // 64)
+
+
+def test_what_binds_a_layer() -> None:
+    hardware = hardware_of("cloud")
+    layers = [
+        dense("deep", "x", 4096, 512, rows=512),  # many passes over what is on chip
+        dense("tall", "x", 256, 16, rows=4096),  # one pass of activations past 16 filters
+        dense("wide", "x", 256, 4096, rows=1),  # one row, many filters
+    ]
+    found = prices(layers, hardware, 1)
+    assert [BOUNDS[code] for code in found.bounds()[:, 7, 7, 0]] == ["compute", "activations", "weights"]
+    assert [BOUNDS[code] for code in found.bounds()[:, 0, 7, 0]] == ["compute", "activations", "weights"]

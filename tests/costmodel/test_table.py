@@ -9,9 +9,11 @@ import pytest
 
 from haqc import targets
 from haqc.costmodel import MAX_BATCH, CostTable, build_table
+from haqc.costmodel.prices import Axes
 from haqc.errors import ModelError, PolicyError, TargetError
 from haqc.graph import Graph, Operand
 from haqc.policy import Bits, Policy, Space, baseline, plain
+from haqc.precision import Precision
 from haqc.target import Target
 from tests.costmodel.mobilenet_v2_layers import chain, convolution, dense, mobilenet_v2
 
@@ -29,7 +31,7 @@ def table(graph: Graph) -> CostTable:
 
 
 def offering(*widths: int) -> Target:
-    return replace(EDGE, weight_widths=widths, activation_widths=widths)
+    return replace(EDGE, precision=Precision(widths, widths, output_bits=32))
 
 
 def small() -> Graph:
@@ -39,13 +41,13 @@ def small() -> Graph:
 
 def test_axes_and_arrays_have_the_shape_they_say(table: CostTable) -> None:
     assert table.layer_names[0] == "conv0" and table.layer_names[-1] == "fc" and len(table.layer_names) == 53
-    assert table.weight_bits == table.activation_bits == (1, 2, 3, 4, 5, 6, 7, 8)
-    assert table.output_bits == (32,)
+    assert table.axes.weight_bits == table.axes.activation_bits == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert table.axes.output_bits == (32,)
     assert table.batch == 16 and table.mode == "reference"
     assert table.cycles.shape == table.latency_s.shape == table.energy_j.shape == (53, 8, 8, 1)
     assert table.cycles.dtype == np.int64
-    assert table.weight_bytes.shape == (53, 8)
-    np.testing.assert_array_equal(table.energy_parts_j["compute"] + table.energy_parts_j["off-chip"], table.energy_j)
+    assert table.storage.packed_bytes.shape == (53, 8)
+    np.testing.assert_array_equal(table.energy_parts_j["compute"] + table.energy_parts_j["off_chip"], table.energy_j)
     with pytest.raises(ValueError, match="read-only"):
         table.cycles[0, 0, 0, 0] = 1
 
@@ -86,7 +88,7 @@ def test_many_policies_cost_to_the_last_bit_what_each_costs(graph: Graph, table:
 
 
 def test_the_narrowest_policy_is_the_cheapest(graph: Graph, table: CostTable) -> None:
-    space = Space.of(graph, CLOUD.weight_widths, CLOUD.activation_widths)
+    space = Space.of(graph, CLOUD.precision)
     low, high = table.price(space.narrowest), table.price(space.widest)
     assert low.energy_j < high.energy_j and low.latency_s < high.latency_s and low.weight_bytes < high.weight_bytes
     assert (np.diff(table.energy_j, axis=1) > 0).all() and (np.diff(table.energy_j, axis=2) > 0).all()
@@ -95,9 +97,9 @@ def test_the_narrowest_policy_is_the_cheapest(graph: Graph, table: CostTable) ->
 def test_weights_are_packed_and_rounded_up_to_bytes_by_layer() -> None:
     graph = small()
     table = build_table(graph, EDGE)
-    assert table.weight_bytes[0].tolist() == [27, 54, 81, 108, 135, 162, 189, 216]
+    assert table.storage.packed_bytes[0].tolist() == [27, 54, 81, 108, 135, 162, 189, 216]
     odd = replace(graph, layers=(replace(graph.layers[0], weight_values=3), replace(graph.layers[1], weight_values=0)))
-    assert build_table(odd, EDGE).weight_bytes[:, 2].tolist() == [2, 0]
+    assert build_table(odd, EDGE).storage.packed_bytes[:, 2].tolist() == [2, 0]
 
 
 def test_float_layers_cost_what_8_bits_cost() -> None:
@@ -172,4 +174,4 @@ def test_refuses_what_cannot_be_priced(graph: Graph) -> None:
     with pytest.raises(ModelError, match="nothing can be priced"):
         build_table(replace(graph, layers=(), operands=()), CLOUD)
     with pytest.raises(ValueError, match="cannot hold"):
-        replace(build_table(graph, CLOUD), weight_bits=(8,))
+        replace(build_table(graph, CLOUD), axes=Axes((8,), (8,), (32,)))

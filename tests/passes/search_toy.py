@@ -12,6 +12,7 @@ import numpy as np
 from haqc.budget import Budget, Cost, Limit, Metric
 from haqc.graph import Graph, Layer, Operand, Operation
 from haqc.policy import Policy, Space
+from haqc.precision import Precision
 
 FLOAT_ACCURACY = 90.0
 
@@ -112,6 +113,7 @@ def toy(
     *,
     weights: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8),
     activations: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8),
+    pairs: frozenset[tuple[int, int]] | None = None,
     interaction: float = 0.0,
 ) -> Toy:
     """A chain with the default pins, and errors that go with what a layer is, as they do in networks.
@@ -119,7 +121,7 @@ def toy(
     Data is more sensitive than weights, depthwise layers more than others, early ones more than late ones; and there
     is a part that nothing explains.
     """
-    space = Space.of(chain(count, seed), weights, activations)
+    space = Space.of(chain(count, seed), Precision(weights, activations, pairs))
     draw = np.random.default_rng(seed + 1)
     error = {}
     for choice in space.choices:

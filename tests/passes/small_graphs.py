@@ -21,6 +21,7 @@ from haqc.passes.clean import clean
 from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.passes.parse import parse
 from haqc.policy import Policy, Space
+from haqc.precision import Precision
 
 WIDTHS = tuple(range(1, 9))
 ANNOTATIONS: Mapping[str, Any] = {"haqc": "0", "policy": {"seed": 1}, "note": "30 µJ"}
@@ -329,7 +330,7 @@ class Prepared:
     def of(cls, proto: ModelProto, scale: float = 1.0) -> Prepared:
         model = clean(ir.from_proto(proto))
         graph = parse(model, "small")
-        space = Space.of(graph, WIDTHS, WIDTHS, min_bits=1, default_pins=False)
+        space = Space.of(graph, Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
         data = samples(model, 32, seed=1, scale=scale)
         return cls(model, graph, space, calibrate(from_onnx(model), space, [data]))
 

@@ -19,6 +19,7 @@ from haqc.passes.calibrate import calibrate
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
 from haqc.policy import Space
+from haqc.precision import Precision
 from haqc.quant import activation_range, weight_range
 from tests.passes.small_graphs import GRAPHS, WIDTHS, Prepared
 
@@ -36,7 +37,7 @@ DRAWS = {
 
 def _calibrate(proto: ModelProto, *batches: np.ndarray) -> Calibration:
     model = clean(ir.from_proto(proto))
-    space = Space.of(parse(model, "small"), WIDTHS, WIDTHS, min_bits=1, default_pins=False)
+    space = Space.of(parse(model, "small"), Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
     return calibrate(from_onnx(model), space, [(batch.astype(np.float32),) for batch in batches])
 
 
@@ -144,7 +145,7 @@ def test_the_same_data_give_the_same_grids() -> None:
 def test_every_operand_has_a_grid_at_every_width_and_at_eight_bits() -> None:
     model = clean(ir.from_proto(GRAPHS["residual"]()))
     graph = parse(model, "small")
-    space = Space.of(graph, (2, 4), (3, 4), default_pins=False)
+    space = Space.of(graph, Precision((2, 4), (3, 4)), default_pins=False)
     calibration = calibrate(from_onnx(model), space, [(np.ones((2, 3, 8, 8), np.float32),)])
     for choice in space.choices:
         grids = calibration.weights if choice.operand.kind == "weight" else calibration.activations
@@ -236,7 +237,7 @@ def test_activations_of_another_type_are_refused() -> None:
     for tensor in proto.graph.initializer:
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
     model = clean(ir.from_proto(proto))
-    space = Space.of(parse(model, "small"), WIDTHS, WIDTHS, default_pins=False)
+    space = Space.of(parse(model, "small"), Precision(WIDTHS, WIDTHS), default_pins=False)
     with pytest.raises(ModelError, match="tensor 'x' is of type float64; export the model in float32"):
         calibrate(from_onnx(model), space, [(DATA,)])
 

@@ -11,8 +11,8 @@ import pytest
 
 from haqc import targets
 from haqc.errors import PolicyError, TargetError
-from haqc.graph import Graph
-from haqc.passes.cost import CostReport, cost
+from haqc.graph import Graph, Operation
+from haqc.passes.cost import CostReport, comparison_csv, cost
 from haqc.policy import baseline, plain
 from tests.costmodel.mobilenet_v2_layers import chain, dense, mobilenet_v2
 
@@ -101,7 +101,7 @@ def test_csv_repeats_the_json(report: CostReport) -> None:
         assert row["name"] == entry["name"]
         assert int(row["cycles"]) == entry["cycles"]
         assert float(row["energy_j"]) == entry["energy_j"]
-        assert float(row["energy_off_chip_j"]) == entry["energy_parts_j"]["off-chip"]
+        assert float(row["energy_off_chip_j"]) == entry["energy_parts_j"]["off_chip"]
     assert [str(cell) for cell in report.to_rows()[0]] == list(rows[0])
 
 
@@ -121,3 +121,61 @@ def test_a_float_layer_carries_its_reason(graph: Graph) -> None:
     assert report.to_json()["layers"][0]["float"] == "its weights are no constants"
     assert report.to_rows()[1][-1] == "its weights are no constants"
     assert report.total == report.baseline
+
+
+def test_each_layer_says_what_binds_it_and_what_it_moves(report: CostReport) -> None:
+    for entry in report.to_json()["layers"]:
+        assert entry["bound"] in ("compute", "activations", "weights")
+        assert list(entry["moved_bytes"]) == ["activations", "weights", "outputs"]
+        assert list(entry["energy_parts_j"]) == ["compute", "on_chip", "off_chip", "leakage"]
+        moved_j = sum(entry["moved_bytes"].values()) * 8 * 15e-12
+        assert entry["energy_parts_j"]["off_chip"] == pytest.approx(moved_j, rel=1e-12)
+        assert entry["output_bits"] == 32
+
+
+def test_storage_stands_apart_from_the_packed_weights(graph: Graph, report: CostReport) -> None:
+    content = report.to_json()
+    assert content["storage"]["weight_bytes"] == content["total"]["weight_bytes"]
+    assert content["storage"]["container_bytes"] == content["storage"]["weight_bytes"]  # BISMO packs any width
+    quantisers = sum(layer.out_channels for layer in graph.layers) + len(graph.layers)
+    assert content["storage"]["metadata_bytes"] == 5 * quantisers
+
+
+def with_softmax(graph: Graph) -> Graph:
+    """The same network with a Softmax behind it."""
+    last = graph.outputs[0]
+    soft = Operation("soft", "Softmax", (last,), ("y",))
+    values = graph.tensor_values | {"y": graph.tensor_values[last]}
+    return replace(graph, operations=(*graph.operations, soft), tensor_values=values, outputs=("y",))
+
+
+def test_operators_without_a_model_are_listed(graph: Graph, report: CostReport) -> None:
+    assert report.to_json()["not_modelled"] == {"share_of_bytes": 0.0, "operators": []}
+    longer = with_softmax(graph)
+    listed = cost(longer, CLOUD, plain(longer, 4, 6))
+    assert (listed.total.energy_j, listed.total.latency_s) == (report.total.energy_j, report.total.latency_s)
+    (entry,) = listed.to_json()["not_modelled"]["operators"]
+    moved = sum(sum(row.moved_bytes.values()) for row in listed.layers) + 2 * 16000
+    assert entry == {
+        "op": "Softmax", "count": 1, "moved_bytes": 32000.0, "share_of_bytes": 32000 / moved, "priced": "nothing",
+    }  # fmt: skip
+    assert len(listed.to_rows()) == 54
+    priced = cost(longer, CLOUD, plain(longer, 4, 6), mode="physical")
+    rows = list(csv.DictReader(io.StringIO(priced.to_csv())))
+    assert (rows[-1]["name"], rows[-1]["kind"], rows[-1]["bound"]) == ("soft", "operation", "")
+    for figure in ("latency_s", "energy_j"):
+        assert sum(float(row[figure]) for row in rows) == pytest.approx(getattr(priced.total, figure), rel=1e-12)
+        assert sum(float(row[figure.split("_")[0] + "_share"]) for row in rows) == pytest.approx(1.0, rel=1e-12)
+    assert priced.to_json()["not_modelled"]["operators"][0]["priced"] == "traffic"
+
+
+def test_a_mode_that_is_not_the_default_is_no_more_than_an_estimate(graph: Graph) -> None:
+    physical = cost(graph, CLOUD, baseline(graph), mode="physical").to_json()
+    assert physical["grades"] == {"latency": "estimate", "energy": "estimate"}
+
+
+def test_a_comparison_repeats_the_rows_of_each_target(graph: Graph, report: CostReport) -> None:
+    other = cost(graph, targets.load("edge"), plain(graph, 4, 6))
+    rows = list(csv.DictReader(io.StringIO(comparison_csv([report, other]))))
+    assert [row["target"] for row in rows] == ["cloud"] * 53 + ["edge"] * 53
+    assert float(rows[53]["energy_j"]) == other.layers[0].energy_j

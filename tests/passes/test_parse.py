@@ -14,6 +14,7 @@ from haqc.graph import Graph, Operand
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
 from haqc.policy import Bits, Space
+from haqc.precision import Precision
 from models.mobilenet import mobilenet_v2
 from tests.small_model import draw, small_model
 
@@ -337,7 +338,7 @@ def test_a_layer_that_stays_in_float_says_why(case: str) -> None:
 
 def test_the_space_pins_the_first_and_the_last_layers_with_reasons() -> None:
     graph = parse(clean(ir.from_proto(mobilenet_v2(resolution=32, classes=10, width=0.25))), "small")
-    space = Space.of(graph, (2, 4, 8), (2, 4, 8), pins={"block2.*": Bits(4, 8)})
+    space = Space.of(graph, Precision((2, 4, 8), (2, 4, 8)), pins={"block2.*": Bits(4, 8)})
     reasons = {choice.operand.tensor: choice.reason for choice in space.choices if not choice.is_free}
     first, last = graph.layer["conv1"], graph.layer["classifier"]
     assert reasons[first.weight] == reasons[first.activation] == "reads the network's input"

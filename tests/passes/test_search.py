@@ -20,6 +20,7 @@ from haqc.passes.search.problem import Problem
 from haqc.passes.search.state import plan_steps, width_of
 from haqc.passes.search.wall import confine
 from haqc.policy import Bits, Policy, Space
+from haqc.precision import Precision
 from haqc.result import SearchResult, Trial
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, toy, within
 
@@ -261,7 +262,7 @@ def test_an_infeasible_budget_is_refused_with_the_smallest_reachable_value() -> 
 
 
 def test_an_unusable_sensitivity_is_refused() -> None:
-    space = Space.of(chain(3), (2, 8), (2, 8))
+    space = Space.of(chain(3), Precision((2, 8), (2, 8)))
     good = {(c.operand.tensor, b): 0.0 for c in space.free for b in c.widths}
     for bad in ({}, good | {("w1", 2): -1.0}, good | {("w1", 2): float("nan")}):
         with pytest.raises(ValueError, match="sensitivity of 'w1' at 2 bits"):

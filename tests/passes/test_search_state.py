@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from haqc.graph import Operand
 from haqc.passes.search.state import STATE_SIZE, action_of, layer_features, plan_steps, width_of
 from haqc.policy import Choice, Space
+from haqc.precision import Precision
 from tests.passes.search_toy import chain
 
 WIDTHS = st.lists(st.integers(1, 8), min_size=1, max_size=8, unique=True).map(lambda bits: tuple(sorted(bits)))
@@ -35,13 +36,13 @@ def test_consecutive_widths_follow_the_equation_of_haq(action: float) -> None:
 
 
 def test_steps_walk_layers_in_order_weights_first_without_pins() -> None:
-    space = Space.of(chain(4), (2, 4, 8), (2, 4, 8))
+    space = Space.of(chain(4), Precision((2, 4, 8), (2, 4, 8)))
     assert [step.choice.operand.tensor for step in plan_steps(space)] == ["w1", "t1", "w2", "t2"]
 
 
 def test_a_shared_tensor_is_decided_once_at_its_first_layer() -> None:
     graph = chain(4)
-    space = Space.of(graph, (2, 4, 8), (2, 4, 8), default_pins=False)
+    space = Space.of(graph, Precision((2, 4, 8), (2, 4, 8)), default_pins=False)
     shared = tuple(replace(layer, weight="w1") if layer.name == "l2" else layer for layer in graph.layers)
     operands = tuple(operand for operand in graph.operands if operand.tensor != "w2")
     tied = Space(
@@ -54,14 +55,14 @@ def test_a_shared_tensor_is_decided_once_at_its_first_layer() -> None:
 
 
 def test_a_free_operand_that_no_layer_reads_is_still_decided() -> None:
-    space = Space.of(chain(3), (2, 8), (2, 8), default_pins=False)
+    space = Space.of(chain(3), Precision((2, 8), (2, 8)), default_pins=False)
     alone = Choice(Operand("sum", "activation", (), 10), (2, 8))
     wider = Space(space.graph, (*space.choices, alone))
     assert plan_steps(wider)[-1].choice.operand.tensor == "sum"
 
 
 def test_states_are_the_features_flag_and_previous_action_in_the_unit_interval() -> None:
-    steps = plan_steps(Space.of(chain(6), (2, 4, 8), (2, 4, 8)))
+    steps = plan_steps(Space.of(chain(6), Precision((2, 4, 8), (2, 4, 8))))
     states = np.stack([step.state(0.25) for step in steps])
     assert states.shape == (8, STATE_SIZE)
     assert states.dtype == np.float32
