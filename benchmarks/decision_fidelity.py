@@ -12,6 +12,7 @@ energy as the target's cost model prices them. With ``--write`` the page is writ
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -112,11 +113,12 @@ def _summary(table: Sequence[Sequence[str]]) -> str:
     columns = [[float(cell.split()[0]) for cell in column if cell != "-"] for column in zip(*table, strict=True)]
     below = sum(value < 0.9 for column in (0, 1, 3, 4) for value in columns[column])
     every = sum(len(columns[column]) for column in (0, 1, 3, 4))
-    return (
+    sentence = (
         f"Of {every} correlations {below} lie below 0.9. MACs x w x a ranks latency at {min(columns[0]):.2f} to "
-        f"{max(columns[0]):.2f}, bytes rank it at {min(columns[3]):.2f} to {max(columns[3]):.2f}: which proxy serves\n"
+        f"{max(columns[0]):.2f}, bytes rank it at {min(columns[3]):.2f} to {max(columns[3]):.2f}: which proxy serves "
         "depends on the chip and on the network, and neither says so itself. A search needs the chip's own prices."
     )
+    return textwrap.fill(sentence, 120, break_on_hyphens=False)
 
 
 def main() -> None:

@@ -57,8 +57,6 @@ def _narrow(problem: Problem, widths: Widths, order: Sequence[Choice]) -> tuple[
 def _narrow_blindly(problem: Problem, widths: Widths, cost: Cost, order: Sequence[Choice]) -> tuple[Widths, Cost]:
     """Takes one width off each operand until something is saved: two tensors that tie for a peak save together."""
     before = cost
-    if all(widths[choice.operand.tensor] == choice.widths[0] for choice in order):
-        raise ValueError("not even the narrowest policy holds the budget")
     for choice in order:
         narrower = [width for width in choice.widths if width < widths[choice.operand.tensor]]
         move = problem.move(widths, choice, narrower[-1]) if narrower else None

@@ -48,6 +48,7 @@ def test_a_shared_tensor_is_decided_once_at_its_first_layer() -> None:
     tied = Space(
         replace(graph, layers=shared, operands=operands),
         tuple(choice for choice in space.choices if choice.operand.tensor != "w2"),
+        space.precision,
     )
     steps = plan_steps(tied)
     assert [step.choice.operand.tensor for step in steps] == ["w0", "t0", "w1", "t1", "t2", "w3", "t3"]
@@ -57,7 +58,7 @@ def test_a_shared_tensor_is_decided_once_at_its_first_layer() -> None:
 def test_a_free_operand_that_no_layer_reads_is_still_decided() -> None:
     space = Space.of(chain(3), Precision((2, 8), (2, 8)), default_pins=False)
     alone = Choice(Operand("sum", "activation", (), 10), (2, 8))
-    wider = Space(space.graph, (*space.choices, alone))
+    wider = Space(space.graph, (*space.choices, alone), space.precision)
     assert plan_steps(wider)[-1].choice.operand.tensor == "sum"
 
 

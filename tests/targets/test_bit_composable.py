@@ -72,8 +72,8 @@ def test_sizes_without_a_row_lie_between_their_neighbours_and_are_an_estimate() 
 
 
 @pytest.mark.parametrize("name", ["bitfusion", "bitfusion-e", "bitfusion-s"])
-def test_widths_are_those_that_units_are_made_for(name: str) -> None:
-    assert targets.load(name).precision == Precision((1, 2, 4, 8), (1, 2, 4, 8))
+def test_widths_are_those_that_the_simulator_takes(name: str) -> None:
+    assert targets.load(name).precision == Precision((1, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 4, 5, 6, 7, 8))
 
 
 @pytest.mark.parametrize(
