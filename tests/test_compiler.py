@@ -336,6 +336,21 @@ def test_a_model_with_nothing_to_decide(haqc: CommandLine, jobs: object, tmp_pat
     assert len(report["trials"]) == 1
 
 
+# What is specialised.
+
+
+def test_policies_differ_between_targets_and_metrics(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
+    policies = {}
+    cells = (("edge", "energy=0.5"), ("cloud", "energy=0.5"), ("edge", "latency=0.5"), ("edge", "size=0.5"))
+    for target, budget in cells:
+        out = tmp_path / f"{target}-{budget}"
+        asked = ("compile", haqc.digits, "--target", target, "--budget", budget, "--out", out, *QUICK)
+        assert haqc(*asked).code == 0
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        policies[target, budget] = [(layer["weight_bits"], layer["activation_bits"]) for layer in report["layers"]]
+    assert len({tuple(policy) for policy in policies.values()}) == len(policies)
+
+
 # Failures at the end.
 
 
