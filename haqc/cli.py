@@ -211,10 +211,10 @@ def cost_command(
     chips = [targets.load(name.strip()) for name in (compare.split(",") if compare is not None else [target or ""])]
     _, graph = pose(model)
     if policy is None:
-        chosen = policies.plain(graph, widths.weight, widths.activation)
+        chosen = [policies.plain_on(graph, chip.precision, widths.weight, widths.activation) for chip in chips]
     else:
-        chosen = policies.load(graph, _text(policy), str(policy))
-    priced = [cost(graph, chip, chosen, batch=batch, mode=mode) for chip in chips]
+        chosen = [policies.load(graph, _text(policy), str(policy))] * len(chips)
+    priced = [cost(graph, chip, one, batch=batch, mode=mode) for chip, one in zip(chips, chosen, strict=True)]
     contents = [report.to_json() for report in priced]
     if output == "json":
         typer.echo(json.dumps(contents if compare is not None else contents[0]))

@@ -311,6 +311,21 @@ def plain(graph: Graph, weight: int, activation: int) -> Policy:
     return Policy(graph, {o.tensor: _plain_width(graph, o, weight, activation) for o in graph.operands})
 
 
+def plain_on(graph: Graph, precision: Precision, weight: int, activation: int) -> Policy:
+    """Makes the policy of ``--bits W/A`` on a chip that may lack some pairs of widths.
+
+    The network's input counts as 8 bits whatever is asked; a layer that then has a pair the chip lacks is raised to the
+    pair that covers it with the fewest bits.
+
+    Raises:
+        PolicyError: the chip lacks a width that is asked for.
+    """
+    asked = plain(graph, weight, activation)
+    if precision.pairs is None:
+        return asked
+    return Space.of(graph, precision, min_bits=1, default_pins=False).policy(asked.widths)
+
+
 def baseline(graph: Graph) -> Policy:
     """Makes the 8/8 policy that every budget fraction refers to."""
     return plain(graph, FULL_BITS, FULL_BITS)
@@ -399,9 +414,7 @@ def _at_least(widths: tuple[int, ...], asked: int) -> int:
 Fits = Callable[[Bits, Bits], bool]
 
 
-def _pairs(
-    layer: Layer, weights: tuple[int, ...], activations: tuple[int, ...], precision: Precision
-) -> list[Bits]:
+def _pairs(layer: Layer, weights: tuple[int, ...], activations: tuple[int, ...], precision: Precision) -> list[Bits]:
     """Gives the allowed pairs of one layer; a product of a tensor with itself has one width for both."""
     is_square = layer.weight == layer.activation
     return [

@@ -64,3 +64,11 @@ def test_physical_mode_costs_more() -> None:
 def test_mistakes_are_named(words: tuple[str, ...], kind: type[HaqcError], expected: str) -> None:
     with pytest.raises(kind, match=expected):
         run(*words)
+
+
+def test_a_pair_the_chip_lacks_is_raised_where_the_input_forces_it() -> None:
+    content = json.loads(run("--target", "a100", "--bits", "4", "--format", "json"))
+    widths = [(layer["weight_bits"], layer["activation_bits"]) for layer in content["layers"]]
+    assert widths == [(8, 8)] + [(4, 4)] * (len(widths) - 1)
+    with pytest.raises(PolicyError, match=r"cannot have 3 bits; allowed are \(1, 4, 8\)"):
+        run("--target", "a100", "--bits", "3")

@@ -36,14 +36,16 @@ MAX_BATCH = 65_536
 MAX_LAYERS = 10_000
 """Most layers that are priced; far beyond any network, and what fits the memory at 64 pairs of widths."""
 
-PRICERS: Mapping[type, Pricer] = MappingProxyType({
-    BitComposable: price_bit_composable,
-    BitSerial: price_bit_serial,
-    Lookup: price_lookup,
-    Npu: price_npu,
-    TensorCore: price_tensor_core,
-    Vector: price_vector,
-})
+PRICERS: Mapping[type, Pricer] = MappingProxyType(
+    {
+        BitComposable: price_bit_composable,
+        BitSerial: price_bit_serial,
+        Lookup: price_lookup,
+        Npu: price_npu,
+        TensorCore: price_tensor_core,
+        Vector: price_vector,
+    }
+)
 """The formulas of each kind of hardware: one line a kind."""
 
 
@@ -78,9 +80,7 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
         )
     require_countable(graph.layers, batch)
     axes, context = Axes.of(target.precision), Context.of(graph, target.precision)
-    price = functools.partial(
-        PRICERS[type(target.hardware)], graph.layers, target.hardware, axes, batch, mode, context
-    )
+    price = functools.partial(PRICERS[type(target.hardware)], graph.layers, target.hardware, axes, batch, mode, context)
     question = (graph.layers, target.hardware, target.text, axes, batch, mode, context)
     prices = cached_prices(target.kind, question, (len(graph.layers), *axes.lengths), price)
     return CostTable(graph, target, batch, mode, axes, prices)

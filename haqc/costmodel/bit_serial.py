@@ -138,9 +138,7 @@ def price_bit_serial(
     return _through_one_port(prices, gemms, hardware, hardware.port, axes)
 
 
-def _through_one_port(
-    prices: Prices, gemms: _Products, hardware: BitSerial, port: BitSerialPort, axes: Axes
-) -> Prices:
+def _through_one_port(prices: Prices, gemms: _Products, hardware: BitSerial, port: BitSerialPort, axes: Axes) -> Prices:
     """Adds what the published model leaves out: the shared port, result writes, and the making of bit planes.
 
     The conversion reads every element of a product's data once and writes what the fetch stage then reads, rows of
@@ -157,9 +155,7 @@ def _through_one_port(
     energy = prices.energy
     return Prices(
         cycles=np.maximum(prices.cycles, port_cycles) + conversion_cycles,
-        energy=Energy(
-            energy.compute, energy.on_chip, _sum(traffic) * hardware.dram_energy_j_per_bit, energy.leakage
-        ),
+        energy=Energy(energy.compute, energy.on_chip, _sum(traffic) * hardware.dram_energy_j_per_bit, energy.leakage),
         moved_bits=traffic,
         compute_cycles=prices.compute_cycles,
         memory_cycles=np.maximum(prices.memory_cycles, port_cycles) + conversion_cycles,

@@ -69,16 +69,18 @@ class _Counts:
             calls, rows = (1, layer.rows * batch) if is_shared else (batch, layer.rows)
             inputs, weights, outputs = sizes(layer)
             gathered = layer.groups * layer.rows * layer.reduction if name == "conv" else 0
-            figures.append((
-                calls,
-                layer.macs * batch,
-                outputs * batch,
-                weights * calls,
-                -(-rows // unpacking.rows),
-                inputs * batch,
-                gathered * batch,
-                OPERATOR_CLASSES.index(name),
-            ))
+            figures.append(
+                (
+                    calls,
+                    layer.macs * batch,
+                    outputs * batch,
+                    weights * calls,
+                    -(-rows // unpacking.rows),
+                    inputs * batch,
+                    gathered * batch,
+                    OPERATOR_CLASSES.index(name),
+                )
+            )
         runs, macs, outputs, weights, passes, inputs, gathered, place = np.array(figures, np.float64).T.reshape(
             8, -1, 1, 1, 1
         )
