@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ from haqc.workers import Job, WorkerPool, usable_cpus
 
 CALIBRATION_SAMPLES = 512
 SENSITIVITY_SAMPLES = 128
+
+FINALISTS = 6
+"""Trials that are scored again after a longer fine-tune before one of them is emitted."""
+
+FINALIST_FACTOR = 8
+"""Length of that fine-tune, in short ones."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
                 sensitivity = _sensitivity(problem, folder, pool, ui)
             with clock.part("search"):
                 found = _search(request, problem, samples, sensitivity, log, pool, ui)
+            with clock.part("finalists"):
+                found = _finalists(bench, found, folder, pool, ui)
             with clock.part("finetune"):
                 tuned, tuned_float = _tune(bench, found.best.policy, folder, pool, ui)
     finally:
@@ -169,6 +177,12 @@ def _long(request: Request, samples: Samples) -> Recipe:
     return Recipe(chosen, batch=_batch(64, samples)) if chosen else _short(request, samples)
 
 
+def _middle(short: Recipe, long: Recipe) -> Recipe:
+    """Gives the recipe of the finalists: between the short and the long one."""
+    samples = min(FINALIST_FACTOR * short.samples, long.samples)
+    return Recipe(samples if samples > short.samples else 0, batch=min(32, long.batch), relative_rate=0.005)
+
+
 def _final_samples(request: Request, samples: Samples) -> int:
     if request.final_finetune is not None:
         return request.final_finetune
@@ -214,6 +228,7 @@ def _bench(request: Request, problem: Problem, samples: Samples, calibration: Ca
         reference=samples.search_reference if samples.scoring.is_accuracy else teacher.first_output(samples.search),
         probe=train.take(slice(0, SENSITIVITY_SAMPLES)),
         short=short,
+        middle=_middle(short, long),
         long=long,
         seed=request.seed,
     )
@@ -279,6 +294,26 @@ def _search(
         record=log.record,
         progress=progress,
     )
+
+
+def _finalists(bench: Bench, found: SearchResult, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> SearchResult:
+    """Scores the best trials again after a longer fine-tune, and gives the search with the best of these as its best.
+
+    The best of many noisy scores is partly the luckiest; a second, independent look costs a few evaluations.
+    """
+    ranked = sorted(found.trials, key=lambda trial: (trial is not found.best, -trial.accuracy))[:FINALISTS]
+    if not bench.middle.samples or len(ranked) < 2:
+        return found
+    name = f"finalists-{hashlib.sha256(''.join(trial.policy.key for trial in ranked).encode()).hexdigest()[:16]}.json"
+    table = folder.load_table(name, [1] * len(ranked))
+    if table is None:
+        task = ui.task("finalists", bench.middle.samples * len(ranked))
+        scores = pool.run([Job("rescore", (dict(trial.policy.widths),)) for trial in ranked], task.advance)
+        table = [[score] for score in scores]
+        folder.save_table(name, table)
+    finalists = tuple((trial, row[0]) for trial, row in zip(ranked, table, strict=True))
+    best = max(finalists, key=lambda finalist: finalist[1])[0]  # the first of equal ones, which is the better trial
+    return replace(found, best=best, finalists=finalists)
 
 
 def _tune(

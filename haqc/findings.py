@@ -119,6 +119,10 @@ class Findings:
             "accuracy": self.measured.to_json(self.scoring, self.dataset),
             "cost": _cost(self.graph, self.table, self.budget, self.policy),
             "allocators": [self._allocator(result) for result in self.search.allocators],
+            "finalists": [
+                {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": accuracy}
+                for trial, accuracy in self.search.finalists
+            ],
             "interrupted": self.search.interrupted,
             "verification": self._verification(),
             "layers": self._layers(),

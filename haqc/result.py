@@ -67,6 +67,7 @@ class SearchResult:
         trials: every distinct policy that was evaluated, in the order of evaluation.
         allocators: one entry each, in the order in which they ran.
         best: the trial to emit.
+        finalists: the trials that were scored again after a longer fine-tune, with that score in percent.
         interrupted: whether Ctrl-C ended the search early.
     """
 
@@ -74,3 +75,4 @@ class SearchResult:
     allocators: tuple[AllocatorResult, ...]
     best: Trial
     interrupted: bool = False
+    finalists: tuple[tuple[Trial, float], ...] = ()

@@ -42,7 +42,7 @@ class Bench:
         search: the part of the search split that scores, and what it is scored against.
         reference: labels, or the float network's logits, on it.
         probe: a few training samples for sensitivities.
-        short, long: recipes for the search and for the winner.
+        short, middle, long: recipes for the search, for its finalists, and for the winner.
         seed: of everything random in a job.
     """
 
@@ -57,6 +57,7 @@ class Bench:
     reference: np.ndarray
     probe: Split
     short: Recipe
+    middle: Recipe
     long: Recipe
     seed: int
 
@@ -88,6 +89,10 @@ class Worker:
     def score(self, widths: Mapping[str, int], advance: Advance) -> float:
         """Gives the accuracy of a policy after the short fine-tune, in percent of the search split."""
         return self._tune(self._quantised(widths), self.bench.short, advance)
+
+    def rescore(self, widths: Mapping[str, int], advance: Advance) -> float:
+        """Gives the accuracy of a finalist after the middle fine-tune, in percent of the search split."""
+        return self._tune(self._quantised(widths), self.bench.middle, advance)
 
     def tune(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
         """Gives a policy's network after the long fine-tune."""

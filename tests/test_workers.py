@@ -48,6 +48,7 @@ def bench(prepared: Prepared) -> Bench:
         reference=outputs(mirror, "y", search),
         probe=train.take(slice(0, 16)),
         short=Recipe(64, 16),
+        middle=Recipe(64, 16),
         long=Recipe(192, 16),
         seed=3,
     )
