@@ -15,7 +15,12 @@ from haqc import targets
 from haqc.budget import Demand
 from haqc.cli import app
 from haqc.folder import RESULTS
+from haqc.frontend import pose
+from haqc.passes.cost import cost
 from haqc.passes.report.csv import COLUMNS
+from haqc.policy import baseline
+from haqc.target import GRADES
+from haqc.targets.kinds import DESCRIPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -79,6 +84,8 @@ LINES = [
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
+# Files that the examples make with "haqc targets new".
+STARTED = {line.split()[-1] for line in LINES if line.startswith("haqc targets new ")}
 OPTIONS = list(options())
 
 
@@ -98,8 +105,10 @@ def test_every_command_line_parses(line: str) -> None:
     params = parse(line)
     for text in params.get("budget") or []:
         Demand.parse(text)
-    if params.get("target"):
-        targets.load(params["target"])
+    for name in [params["target"]] if params.get("target") else (params.get("compare") or "").split(","):
+        if name and Path(name).name not in STARTED:
+            mode = params.get("mode")
+            assert mode is None or mode in targets.load(name).modes
 
 
 @pytest.mark.parametrize(
@@ -138,7 +147,42 @@ def test_help_and_version_are_documented() -> None:
 
 @pytest.mark.parametrize("name", targets.names())
 def test_every_target_is_documented(name: str) -> None:
-    assert f"`{name}`" in page("targets.md")
+    target = targets.load(name)
+    row = next((line for line in page("targets.md").splitlines() if line.startswith(f"| `{name}` |")), "")
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert len(cells) == 7, f"docs/targets.md has no row for {name}"
+    assert cells[1:3] == [f"`{target.kind}`", str(target.batch)]
+    assert cells[4:] == [
+        ", ".join(f"`{mode}`" for mode in target.modes),
+        *(f"`{g}`" for g in target.grades(target.modes[0])),
+    ]
+
+
+@pytest.mark.parametrize("kind", DESCRIPTIONS)
+def test_every_kind_of_hardware_is_documented(kind: str) -> None:
+    assert re.search(rf"^\| `{kind}` \| [^|]+ \| \[[\w.-]+\]\([\w.-]+\) \|$", page("targets.md"), re.MULTILINE)
+    assert [name for name in ("cost.md", "how-it-works.md") if f"`{kind}`" not in page(name)] == []
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_every_grade_is_documented(grade: str) -> None:
+    assert f"| `{grade}` |" in page("targets.md")
+
+
+@pytest.mark.parametrize("mode", sorted({mode for name in targets.names() for mode in targets.load(name).modes}))
+def test_every_mode_is_documented(mode: str) -> None:
+    assert f"| `{mode}` |" in page("cost.md")
+
+
+def test_every_field_of_a_price_is_documented() -> None:
+    graph = pose(ROOT / "models" / "digits.onnx")[1]
+    content = cost(graph, targets.load("edge"), baseline(graph), mode="physical").to_json()
+    text = page("cost.md").partition("## The JSON")[2]
+    nested = [*content["layers"][0]["energy_parts_j"], *content["layers"][0]["moved_bytes"]]
+    blocks = [content, content["layers"][0], content["operations"][0], content["not_modelled"], content["storage"]]
+    fields = {*nested, *(field for block in blocks for field in block)}
+    implied = {"latency_share", "energy_share", "operators"}  # "their shares", "by operator"
+    assert [field for field in sorted(fields - implied) if f"`{field}`" not in text] == []
 
 
 @pytest.mark.parametrize("name", RESULTS)
