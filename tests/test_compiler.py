@@ -339,6 +339,7 @@ def test_a_model_with_nothing_to_decide(haqc: CommandLine, jobs: object, tmp_pat
 # What is specialised.
 
 
+@pytest.mark.slow
 def test_policies_differ_between_targets_and_metrics(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     policies = {}
     cells = (("edge", "energy=0.5"), ("cloud", "energy=0.5"), ("edge", "latency=0.5"), ("edge", "size=0.5"))

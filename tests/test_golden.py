@@ -12,6 +12,8 @@ from haqc.graph import Graph
 from tests.golden.networks import networks
 from tests.golden.totals import FOLDER, golden_file, totals, written
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def graphs() -> tuple[Graph, ...]:

@@ -19,6 +19,8 @@ from haqc.policy import Policy
 from tests.costmodel.mobilenet_v2_layers import convolution, dense, mobilenet_v2
 from tests.costmodel.random_layers import LAYERS, graph_of, inputs, outputs
 
+pytestmark = pytest.mark.slow
+
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "bit-composable": {
         "cycles by weight bits": "the mapping with the fewest cycles is sought among tiles of powers of two",

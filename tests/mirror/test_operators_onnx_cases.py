@@ -15,6 +15,8 @@ from haqc.errors import ModelError
 from haqc.mirror.node import REGISTRY
 from tests.mirror.one_node import node_of
 
+pytestmark = pytest.mark.slow
+
 KINDS = {np.dtype(kind) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?")}
 """Types that numpy has and torch computes with."""
 

@@ -86,6 +86,7 @@ def best_of_random(problem: Toy, budget: Budget, evaluations: int, seed: int) ->
     return max(found.values())
 
 
+@pytest.mark.slow
 def test_the_agent_beats_random_search_at_equal_evaluations() -> None:
     gains = []
     for seed in range(3):
