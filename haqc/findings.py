@@ -174,11 +174,12 @@ class Findings:
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
             }
+            | ({"float_data": now.layer.data_reason} if now.layer.data_reason else {})
             for now, was in zip(after, before, strict=True)
         ]
 
     def _output_error(self, tensor: str) -> float:
-        return self.sensitivity.get((tensor, self.policy.widths.get(tensor, 0)), 0.0)
+        return self.sensitivity.get((self.graph.leader(tensor), self.policy.widths.get(tensor, 0)), 0.0)
 
 
 def notes(

@@ -15,21 +15,27 @@ from typing import Literal
 
 OperandKind = Literal["weight", "activation"]
 
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+"""Operators that are two layers: a product with their data and one with their state."""
+
 FULL_BITS = 8
 """The widest quantised width; also the width of the baseline that budget fractions refer to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One compute layer: a convolution of any kind, a Gemm, or a MatMul, with what is fused behind it.
+    """One compute layer: a convolution, a matrix product, half of a recurrent node, or a table, with what is fused.
 
-    As a matrix product it is ``groups`` products of ``rows x reduction`` by ``reduction x columns``.
+    As a matrix product it is ``groups`` products of ``rows x reduction`` by ``reduction x columns``. An LSTM, GRU or
+    RNN is two layers: the product with the data it reads, and the product with its own state, whose rows are the time
+    steps and whose groups are the directions. A table read by a Gather has a reduction of 0 and multiplies nothing.
 
     Attributes:
         name: unique name, from the ONNX node.
-        op: ONNX operator: ``Conv``, ``ConvTranspose``, ``Gemm`` or ``MatMul``.
+        op: ONNX operator: ``Conv``, ``ConvTranspose``, ``Gemm``, ``MatMul``, ``LSTM``, ``GRU``, ``RNN`` or ``Gather``.
         nodes: names of the ONNX nodes it stands for (the compute node first, then bias and activation).
-        activation: name of the operand read as data (the left operand of a MatMul).
+        activation: name of the tensor read as data (the left operand of a MatMul, the indices of a Gather); empty for
+            the state of a recurrent node.
         weight: name of the operand read as weights (the right operand of a MatMul).
         output: name of the tensor written at the end of the fused chain.
         in_channels, out_channels: channels of the whole layer, over all groups.
@@ -45,6 +51,8 @@ class Layer:
         bias: name of the initialiser that is its bias and is rounded to the accumulator's grid; empty without one.
         weight_axis: axis of the weights along which every output channel has its own scale.
         float_reason: why the layer stays in float, or an empty string when it is quantised.
+        dilation: spacing of the kernel's taps, one entry per spatial axis; empty for Gemm and MatMul.
+        data_reason: why what a quantised layer reads as data has no quantiser, or an empty string when it has one.
     """
 
     name: str
@@ -67,6 +75,8 @@ class Layer:
     bias: str = ""
     weight_axis: int = 0
     float_reason: str = ""
+    dilation: tuple[int, ...] = ()
+    data_reason: str = ""
 
     @property
     def macs(self) -> int:
@@ -80,12 +90,30 @@ class Layer:
 
     @property
     def is_dense(self) -> bool:
-        """Whether the layer is a Gemm or MatMul, whose rows over a batch share one pass over the weights."""
-        return self.op in ("Gemm", "MatMul")
+        """Whether the layer is a matrix product, whose rows over a batch share one pass over the weights."""
+        return self.op in ("Gemm", "MatMul") or self.op in RECURRENT
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the layer only looks rows of a table up."""
+        return self.op == "Gather"
+
+    @property
+    def weight_scales(self) -> int:
+        """How many scales the stored weights have, one for each of their output channels."""
+        if self.op == "ConvTranspose":
+            return self.out_channels // self.groups
+        if self.op in RECURRENT:  # the directions share theirs
+            return self.columns
+        return self.in_channels if self.is_table and self.weight_axis == 0 else self.out_channels
 
     @property
     def kind(self) -> str:
-        """A short word for reports: ``conv``, ``depthwise``, ``grouped``, ``transposed``, ``dense``."""
+        """A short word: ``conv``, ``depthwise``, ``grouped``, ``transposed``, ``dense``, ``recurrent``, ``table``."""
+        if self.is_table:
+            return "table"
+        if self.op in RECURRENT:
+            return "recurrent"
         if self.is_dense:
             return "dense"
         if self.is_depthwise:
@@ -107,6 +135,7 @@ class Operand:
         signed: whether the values may be negative (False behind ReLU).
         fixed_bits: the width when it is not searched, else ``None``.
         reason: why it is fixed; empty when it is searched.
+        group: name of the group of operands that share one width, or an empty string when it has its own.
     """
 
     tensor: str
@@ -116,6 +145,22 @@ class Operand:
     signed: bool = True
     fixed_bits: int | None = None
     reason: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A node that computes and is no layer, so that it runs in float.
+
+    Attributes:
+        node: ONNX node name.
+        op: ONNX operator, with its domain unless that is the default one.
+        reason: why it is no layer.
+    """
+
+    node: str
+    op: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +195,8 @@ class Graph:
         last_layers: names of the layers after which no other layer runs on the way to some output.
         batch: the model's own batch size when it is static, else 1; counts are of one inference either way.
         opset: the opset of the model as it was given.
+        left_out: nodes that compute and are no layers, in graph order.
+        unknown_tensors: activation tensors whose shape is only known when the model runs; they are priced at nothing.
     """
 
     name: str
@@ -162,6 +209,8 @@ class Graph:
     last_layers: tuple[str, ...] = ()
     batch: int = 1
     opset: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    unknown_tensors: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
@@ -184,6 +233,23 @@ class Graph:
     def quantised_layers(self) -> tuple[Layer, ...]:
         """Layers that are quantised, in graph order."""
         return tuple(layer for layer in self.layers if not layer.float_reason)
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Tensors of the operands that share one width, by the name of their group, each in the order of operands."""
+        found: dict[str, list[str]] = {}
+        for operand in self.operands:
+            if operand.group:
+                found.setdefault(operand.group, []).append(operand.tensor)
+        return {name: tuple(tensors) for name, tensors in found.items()}
+
+    def sharing(self, tensor: str) -> tuple[str, ...]:
+        """Gives the tensors whose width is that of an operand, itself among them."""
+        return self.groups.get(self.operand[tensor].group, (tensor,))
+
+    def leader(self, tensor: str) -> str:
+        """Gives the first tensor of a tensor's group, which stands for it in a search; itself when it has none."""
+        return self.sharing(tensor)[0] if tensor in self.operand else tensor
 
     @property
     def macs(self) -> int:

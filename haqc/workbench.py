@@ -108,13 +108,13 @@ class Worker:
         return Tuned(State({n: self.mirror.value(n).detach().numpy().copy() for n in names}, {}), accuracy)
 
     def output_error(self, tensor: str, widths: tuple[int, ...], advance: Advance) -> tuple[float, ...]:
-        """Gives, for each width, the relative squared error of the logits with that operand alone quantised."""
+        """Gives, for each width, the relative squared error of the logits with that operand and its group quantised."""
         self._reset()
         exact = self._probe_logits
         scale = float(np.square(exact - exact.mean(axis=0)).sum()) or 1.0
         errors = []
         for bits in widths:
-            self.mirror.quantisers = {tensor: self._quantiser(tensor, bits)}
+            self.mirror.quantisers = {name: self._quantiser(name, bits) for name in self.bench.graph.sharing(tensor)}
             found = outputs(self.mirror, self.bench.logits, self.bench.probe)
             errors.append(float(np.square(found - exact).sum()) / scale)
         self.mirror.quantisers = {}

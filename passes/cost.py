@@ -13,7 +13,7 @@ from haqc import policy as policies
 from haqc.budget import Cost
 from haqc.costmodel import CostTable, LayerCost, build_table
 from haqc.costmodel.network import OperationCost, Unmodelled
-from haqc.graph import Graph
+from haqc.graph import Graph, Layer
 from haqc.policy import Policy
 from haqc.target import Target
 
@@ -121,7 +121,7 @@ class CostReport:
             "weight_bytes": row.weight_bytes,
             "container_bytes": row.container_bytes,
             "metadata_bytes": row.metadata_bytes,
-        } | ({"float": layer.float_reason} if layer.float_reason else {})
+        } | _float_reasons(layer)
 
     def _operation_json(self, row: OperationCost) -> dict[str, Any]:
         return {
@@ -175,6 +175,12 @@ def comparison_csv(reports: Sequence[CostReport]) -> str:
         rows += [["target", *heading]] if not rows else []
         rows += [[report.target.name, *row] for row in figures]
     return _csv_text(rows)
+
+
+def _float_reasons(layer: Layer) -> dict[str, str]:
+    """Gives why a layer, or the data it reads, stays in float, as far as it does."""
+    reasons = {"float": layer.float_reason, "float_data": layer.data_reason}
+    return {key: reason for key, reason in reasons.items() if reason}
 
 
 def _csv_text(rows: Iterable[Row]) -> str:

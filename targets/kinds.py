@@ -13,12 +13,14 @@ from haqc.targets.npu import NpuDescription
 from haqc.targets.tensor_core import TensorCoreDescription
 from haqc.targets.vector import VectorDescription
 
-DESCRIPTIONS: Mapping[str, type[Description]] = MappingProxyType({
-    "bit-composable": BitComposableDescription,
-    "bit-serial": BitSerialDescription,
-    "lookup": LookupDescription,
-    "npu": NpuDescription,
-    "tensor-core": TensorCoreDescription,
-    "vector": VectorDescription,
-})
+DESCRIPTIONS: Mapping[str, type[Description]] = MappingProxyType(
+    {
+        "bit-composable": BitComposableDescription,
+        "bit-serial": BitSerialDescription,
+        "lookup": LookupDescription,
+        "npu": NpuDescription,
+        "tensor-core": TensorCoreDescription,
+        "vector": VectorDescription,
+    }
+)
 """What a file of each kind may say, by its key ``kind``."""

@@ -39,7 +39,7 @@ def schema(descriptions: Mapping[str, type[Description]]) -> str:
     parts += [_section(key, made) for key, made in _tables(Description, shared)]
     for kind, description in descriptions.items():
         own = [key for key in description.model_fields if key not in shared]
-        parts.append(f"## `kind = \"{kind}\"`\n")
+        parts.append(f'## `kind = "{kind}"`\n')
         parts += [_keys(description, keys)] if (keys := [k for k in own if not _table_at(description, k)]) else []
         parts += [_section(key, made, description) for key, made in _tables(description, own)]
     return "\n".join(parts)

@@ -103,7 +103,8 @@ class Links:
         readers: dict[str, tuple[bool, int]] = {}
         for place, layer in enumerate(graph.layers):
             if not layer.float_reason:
-                readers.setdefault(layer.activation, (True, place))
+                if not layer.data_reason:
+                    readers.setdefault(layer.activation, (True, place))
                 readers.setdefault(layer.weight, (False, place))
         return readers
 

@@ -57,9 +57,6 @@ def _quantisers(layer: Layer, graph: Graph, seen: set[str]) -> int:
             continue
         seen.add(tensor)
         operand = graph.operand.get(tensor)
-        if operand is not None and operand.kind == "weight":
-            channels = layer.out_channels // (layer.groups if layer.op == "ConvTranspose" else 1)
-            total += channels * QUANTISER_BYTES
-        else:
-            total += QUANTISER_BYTES
+        if operand is not None:
+            total += QUANTISER_BYTES * (layer.weight_scales if operand.kind == "weight" else 1)
     return total

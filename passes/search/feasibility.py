@@ -73,7 +73,7 @@ def _with_other_pairs(space: Space, policy: Policy, layer: Layer) -> Iterator[Po
     """Yields a policy with every other allowed pair of widths of one layer."""
     for bits in space.pairs(layer):
         if bits != policy.bits(layer):
-            yield space.policy({**policy.widths, layer.weight: bits.weight, layer.activation: bits.activation})
+            yield space.with_bits(policy, layer, bits)
 
 
 def describe_widths(policy: Policy) -> str:

@@ -171,7 +171,7 @@ def _neighbours(graph: Graph) -> dict[str, set[str]]:
     """Gives for each tensor those that a layer has to do with at the same time."""
     found: dict[str, set[str]] = {}
     for layer in graph.quantised_layers:
-        together = {layer.weight, layer.activation, layer.output}
+        together = {graph.leader(tensor) for tensor in (layer.weight, layer.activation, layer.output)}
         for tensor in together:
             found.setdefault(tensor, set()).update(together)
     return found

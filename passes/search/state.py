@@ -35,15 +35,15 @@ class Step:
 def plan_steps(space: Space) -> tuple[Step, ...]:
     """Gives the steps of one episode: layers in graph order, weights before data, free operands only.
 
-    A tensor that several layers read is decided at the first of them. A free operand that no layer reads comes last,
-    with the features of the last layer.
+    A tensor that several layers read, or a group of tensors, is decided at the first of them. A free operand that no
+    layer reads comes last, with the features of the last layer.
     """
     layers = space.graph.quantised_layers
     free = {choice.operand.tensor: choice for choice in space.free}
     features = layer_features(layers)
     steps: dict[str, Step] = {}
     for row, layer in zip(features, layers, strict=True):
-        for flag, tensor in ((0.0, layer.weight), (1.0, layer.activation)):
+        for flag, tensor in ((0.0, space.graph.leader(layer.weight)), (1.0, space.graph.leader(layer.activation))):
             if tensor in free and tensor not in steps:
                 steps[tensor] = Step(free[tensor], np.append(row, np.float32(flag)))
     unread = np.append(features[-1], np.float32(1.0)) if layers else np.ones(STATE_SIZE - 1, np.float32)

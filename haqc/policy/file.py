@@ -1,0 +1,82 @@
+"""Reads a ``policy.json``."""
+
+from __future__ import annotations
+
+import json
+
+from haqc.errors import PolicyError, nearest
+from haqc.graph import FULL_BITS, Graph
+from haqc.policy.policy import POLICY_SCHEMA, Bits, Policy
+
+
+def load(graph: Graph, text: str, source: str) -> Policy:
+    """Reads a ``policy.json`` for ``graph``.
+
+    Args:
+        text: the JSON text.
+        source: where it came from, for messages.
+
+    Raises:
+        PolicyError: not JSON, a newer schema, or a policy of another model; the message says where it does not fit.
+    """
+    layers, others = _read(text, source)
+    for names, known, what in ((layers, graph.layer, "layer"), (others, graph.operand, "tensor")):
+        unknown = next((name for name in names if name not in known), None)
+        if unknown is not None:
+            raise PolicyError(f"'{source}' names {what} '{unknown}', which the model lacks{nearest(unknown, known)}")
+    for tensor, width in others.items():
+        _require_width(f"'{source}' gives tensor '{tensor}'", width)
+    widths: dict[str, int] = {}
+    for layer in graph.quantised_layers:
+        if layer.name not in layers:
+            raise PolicyError(f"'{source}' gives no widths for layer '{layer.name}'; it is of another model")
+        bits = layers[layer.name]
+        for tensor, width in ((layer.weight, bits.weight), (layer.activation, bits.activation)):
+            _require_width(f"'{source}' gives layer '{layer.name}'", width)
+            if tensor in graph.operand and widths.setdefault(tensor, width) != width:
+                raise PolicyError(
+                    f"'{source}' gives tensor '{tensor}' both {widths[tensor]} and {width} bits; "
+                    "layers that read one tensor share its width"
+                )
+    for operand in graph.operands:
+        widths.setdefault(operand.tensor, others.get(operand.tensor, operand.fixed_bits or FULL_BITS))
+    for tensors in graph.groups.values():
+        for tensor in tensors:
+            if widths[tensor] != widths[tensors[0]]:
+                raise PolicyError(
+                    f"'{source}' gives tensor '{tensors[0]}' {widths[tensors[0]]} bits and tensor '{tensor}' "
+                    f"{widths[tensor]}; both are of one group and share one width"
+                )
+    return Policy(graph, {o.tensor: widths[o.tensor] for o in graph.operands})
+
+
+def _read(text: str, source: str) -> tuple[dict[str, Bits], dict[str, int]]:
+    """Gives the widths by layer and those by tensor."""
+    try:
+        content = json.loads(text)
+        schema = content["schema"]
+        if schema != POLICY_SCHEMA:
+            raise PolicyError(
+                f"'{source}' has policy schema {schema!r}, and this haqc reads schema {POLICY_SCHEMA}; "
+                "use the version that wrote it"
+            )
+        layers = {
+            str(entry["name"]): Bits(_whole(entry["weight_bits"]), _whole(entry["activation_bits"]))
+            for entry in content["layers"]
+        }
+        return layers, {str(tensor): _whole(bits) for tensor, bits in content["tensors"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PolicyError(
+            f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is"
+        ) from error
+
+
+def _require_width(what: str, width: int) -> None:
+    if not 1 <= width <= FULL_BITS:
+        raise PolicyError(f"{what} {width} bits; allowed are 1 to {FULL_BITS}")
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no whole number")
+    return value
