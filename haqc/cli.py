@@ -36,6 +36,14 @@ TargetName = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        help="NAME=1,3,224,224: shape of an input for one sample, where the model leaves more than the batch open.",
+        show_default=False,
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(
@@ -193,6 +201,7 @@ def cost_command(
         int | None, typer.Option(help="Inferences of one batch.", min=1, show_default="the target's")
     ] = None,
     mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
+    shape: Shapes = None,
     output: Annotated[str, typer.Option("--format", "-f", help="table, json or csv.")] = "table",
 ) -> None:
     """Prices a model on a target, layer by layer, without data and without a search."""
@@ -205,11 +214,12 @@ def cost_command(
     widths = _bits(bits or "8")
     from haqc import console, targets  # noqa: PLC0415
     from haqc import policy as policies  # noqa: PLC0415
+    from haqc.dimensions import read_shape  # noqa: PLC0415
     from haqc.frontend import pose  # noqa: PLC0415
     from haqc.passes.cost import comparison_csv, cost  # noqa: PLC0415
 
     chips = [targets.load(name.strip()) for name in (compare.split(",") if compare is not None else [target or ""])]
-    _, graph = pose(model)
+    _, graph = pose(model, dict(read_shape(text) for text in shape or []))
     if policy is None:
         chosen = [policies.plain_on(graph, chip.precision, widths.weight, widths.activation) for chip in chips]
     else:

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from haqc.cli import app
-from haqc.errors import HaqcError, PolicyError, TargetError
+from haqc.errors import HaqcError, ModelError, PolicyError, TargetError
+from tests.small_model import draw, small_model
 
 MODEL = str(Path(__file__).resolve().parents[1] / "models" / "digits.onnx")
 
@@ -72,3 +73,22 @@ def test_a_pair_the_chip_lacks_is_raised_where_the_input_forces_it() -> None:
     assert widths == [(8, 8)] + [(4, 4)] * (len(widths) - 1)
     with pytest.raises(PolicyError, match=r"cannot have 3 bits; allowed are \(1, 4, 8\)"):
         run("--target", "a100", "--bits", "3")
+
+
+def test_an_open_length_is_bound_by_a_shape_or_asked_for(tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    text = """(float[batch,length,8] x, float[batch,length,8] y) => (float[batch,length,4] z) {
+        s = Add (x, y)
+        z = MatMul (s, w)
+    }"""
+    model.write_bytes(small_model(text, {"w": draw(8, 4)}).SerializeToString())
+
+    def price(*words: str) -> str:
+        command = ["cost", str(model), "--target", "edge", "--format", "json", *words]
+        return CliRunner().invoke(app, command, catch_exceptions=False).output
+
+    assert json.loads(price("--shape", "x=1,16,8"))["layers"][0]["macs"] == 16 * 8 * 4
+    with pytest.raises(ModelError, match=r"'length' .axis 1.; state what you mean, for example --shape x=1,128,8"):
+        price()
+    with pytest.raises(ModelError, match="the symbol 'length', is 17, but 16 in another place"):
+        price("--shape", "x=1,16,8", "--shape", "y=1,17,8")

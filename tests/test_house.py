@@ -23,7 +23,18 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 LAYERS = (
     ("errors",),
     (
-        *("budget", "calibration", "clock", "codes", "graph", "hardware", "measurements", "policy", "precision"),
+        *(
+            "budget",
+            "calibration",
+            "clock",
+            "codes",
+            "dimensions",
+            "graph",
+            "hardware",
+            "measurements",
+            "policy",
+            "precision",
+        ),
         *("probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (

@@ -1,0 +1,50 @@
+"""Binds a model's symbolic dimensions: a copy of it in which every shape is a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from haqc.dimensions import Dimensions, Shape
+from haqc.passes.bind.walk import Walk
+
+__all__ = ["bind"]
+
+_ROUNDS = 3
+"""Whole-graph inferences after the walks at most; each must make something known that was not."""
+
+
+def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model:
+    """Gives a copy for one sample of given shape: what follows from shapes alone is computed, all shapes are inferred.
+
+    Names of nodes and tensors stay. Nodes whose outputs follow from shapes alone (integers and truth values, and a few
+    floats such as the scales of a Resize) are replaced by constants of the same name; what computes with data stays as
+    it is. Values of which no shape can be inferred keep the one they were declared with, or none.
+
+    Args:
+        model: a cleaned model; it is not changed.
+        shapes: shapes of inputs by name, for one sample. Symbols that count samples need none: they become 1.
+
+    Raises:
+        ModelError: a symbol is left open, or the shapes contradict the model or each other.
+    """
+    dimensions = Dimensions.of(model).bind(shapes or {})
+    bound = dimensions.shapes(or_else="or give data")
+    extents = {**dict.fromkeys(dimensions.batch, 1), **dimensions.bound}
+    copy = model.clone()
+    for value in copy.graph.inputs:
+        value.shape = ir.Shape(bound[str(value.name)]) if isinstance(value.type, ir.TensorType) else value.shape
+    walk = Walk.start(copy, extents)
+    unknown = walk.run()
+    for _ in range(_ROUNDS):
+        if not unknown:
+            break
+        common.ShapeInferencePass(strict_mode=False)(copy)  # knows subgraphs and functions, which the walk does not
+        before, unknown = unknown, walk.run()
+        if unknown >= before:
+            break
+    walk.replace_known()
+    walk.restore()
+    return copy
