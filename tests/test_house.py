@@ -38,13 +38,15 @@ LAYERS = (
         *("probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
-        *("costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
+        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
     ("calibrate_target", "calibrated_file", "check", "compiler", "frontend", "measured_layers", "problem", "samples"),
     ("__main__", "cli", "console", "fitview", "targetview"),
 )
+# The pass from ONNX to ONNX needs nothing of haqc, so the mirror, which takes models as they come, may call it.
+CLEAN = "haqc.passes.clean"
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 COMMANDS = ("compile", "cost", "report", "targets", "verify")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "base", "manager"}
@@ -87,6 +89,8 @@ def imports(path: Path) -> set[str]:
 
 def unit(name: str) -> str:
     """The module of haqc that a dotted name belongs to, as the layer table names it; empty for anything else."""
+    if name == CLEAN or name.startswith(f"{CLEAN}."):
+        return "clean"
     parts = name.split(".")
     return parts[1] if len(parts) > 1 and parts[0] == "haqc" else ""
 

@@ -1,5 +1,6 @@
-"""The torch mirror of an ONNX graph."""
+"""The torch mirror of an ONNX graph: :func:`from_onnx` gives a module that trains, saves and exports back."""
 
-from haqc.mirror.module import Mirror, from_onnx
+from haqc.mirror.entry import from_onnx
+from haqc.mirror.module import Mirror
 
 __all__ = ["Mirror", "from_onnx"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import torch
 from torch import Tensor, nn
@@ -14,30 +15,29 @@ from torch import Tensor, nn
 import haqc.mirror.operators  # noqa: F401 (registers the operators)
 from haqc.errors import ModelError
 from haqc.graph import Graph
-from haqc.mirror.node import REGISTRY, Function, Node
+from haqc.mirror.constants import Constant, constants
+from haqc.mirror.plan import Scope, steps_of
+from haqc.mirror.tensors import legal_name, onnx_tensor, torch_tensor
 
 Quantiser = Callable[[Tensor], Tensor]
 
-_CONSTANT_LIMIT = 1 << 16
-"""Constants of up to this many elements are also handed to operators while building (axes, shapes, bounds)."""
 
+@dataclass(frozen=True)
+class Source:
+    """The model that a mirror was made of; copies of the mirror share it, because nobody changes it."""
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One node at run time: its function, the tensors it reads and writes, and what is not needed afterwards."""
+    model: ir.Model
 
-    name: str
-    function: Function
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    dead: tuple[str, ...]
+    def __deepcopy__(self, memory: dict[int, object]) -> Source:
+        return self
 
 
 class Mirror(nn.Module):
     """An ONNX graph that trains.
 
     ``forward`` takes one tensor per graph input, in their order, and gives a tuple with one tensor per graph output.
-    Floating-point initialisers are parameters, others are buffers; :meth:`value` finds them by their ONNX name.
+    Floating-point initialisers are parameters, others are buffers; their attributes are their ONNX names made legal,
+    and :meth:`value` finds them by the ONNX names themselves.
 
     ``quantisers`` maps tensor names to functions: what they give is what every reader of the tensor sees. Graph
     outputs are handed out as they were before their quantiser.
@@ -51,31 +51,33 @@ class Mirror(nn.Module):
         """
         super().__init__()
         graph = model.graph
-        self.inputs = tuple(str(value.name) for value in graph.inputs)
+        self._source = Source(model)
+        self.inputs = tuple(str(value.name) for value in graph.inputs if value.name not in graph.initializers)
         self.outputs = tuple(str(value.name) for value in graph.outputs)
         self.quantisers: Mapping[str, Quantiser] = {}
-        self.constants = nn.ParameterList()
-        self._slot: dict[str, int] = {}
-        for name, value in graph.initializers.items():
-            if value.uses() or value.is_graph_output():
-                self._store(name, value)
-        self.steps = _steps(model)
+        self._slot: dict[str, str] = {}
+        stored = list(constants(graph))
+        self.steps = steps_of(Scope(graph, model.opset_imports, {entry.value: entry.key for entry in stored}))
+        for entry in stored:
+            self._store(entry)
 
-    def _store(self, name: str, value: ir.Value) -> None:
-        assert value.const_value is not None
-        try:
-            array = torch.from_numpy(np.array(value.const_value.numpy()))
-        except TypeError as error:
+    def _store(self, entry: Constant) -> None:
+        tensor = torch_tensor(entry.tensor)
+        if tensor is None:
             raise ModelError(
-                f"initialiser '{name}' has type {value.const_value.dtype}, which the mirror lacks; "
+                f"initialiser '{entry.key}' has type {entry.tensor.dtype}, which the mirror lacks; "
                 "export the model in float32"
-            ) from error
-        self._slot[name] = len(self.constants)
-        self.constants.append(nn.Parameter(array, requires_grad=array.is_floating_point()))
+            )
+        name = legal_name(entry.key, _Attributes(self))
+        if entry.trains:
+            self.register_parameter(name, nn.Parameter(tensor))
+        else:
+            self.register_buffer(name, tensor)
+        self._slot[entry.key] = name
 
     def value(self, name: str) -> nn.Parameter:
         """Gives an initialiser by its ONNX name."""
-        return cast(nn.Parameter, self.constants[self._slot[name]])  # torch.fx traces it, and then it is a proxy
+        return cast(nn.Parameter, getattr(self, self._slot[name]))  # a buffer where it is no floating-point number
 
     def has(self, name: str) -> bool:
         """Whether a name is that of an initialiser."""
@@ -98,8 +100,12 @@ class Mirror(nn.Module):
 
     def run(self, inputs: tuple[Tensor, ...], wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
         """Runs the graph and gives the tensors that are wanted, as they are before their quantisers."""
+        # While torch.fx traces, the inputs are one proxy, which can be indexed but not counted.
+        if isinstance(inputs, tuple) and len(inputs) != len(self.inputs):
+            raise TypeError(f"the model takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), not {len(inputs)}")
         values: dict[str, Tensor] = {}
         kept: dict[str, Tensor] = {}
+        sought = len(set(wanted))
 
         def write(name: str, tensor: Tensor) -> None:
             if name in wanted:
@@ -109,76 +115,35 @@ class Mirror(nn.Module):
 
         for name in self._slot:
             write(name, self.value(name))
-        for name, tensor in zip(self.inputs, inputs, strict=True):
-            write(name, tensor)
+        for index, name in enumerate(self.inputs):
+            write(name, inputs[index])
         for step in self.steps:
-            result = step.function(*(values[name] if name else None for name in step.inputs))
-            results = result if isinstance(result, tuple) else (result,)
-            for name, tensor in zip(step.outputs, results, strict=False):
+            for name, tensor in zip(step.outputs, step.run(values), strict=False):
                 if name:
                     write(name, tensor)
             for name in step.dead:
                 del values[name]
-            if len(kept) == len(wanted):
+            if len(kept) == sought:
                 break
         return tuple(kept[name] for name in wanted)
 
+    def to_onnx(self) -> onnx.ModelProto:
+        """Gives the model with the current parameters, each in the type that the model stores it in.
 
-def from_onnx(model: ir.Model) -> Mirror:
-    """Builds the mirror of a model as :func:`haqc.passes.clean.clean` leaves it.
-
-    Raises:
-        ModelError: an operator, or a form of it, has no mirror; the message names node, operator and opset.
-    """
-    return Mirror(model)
-
-
-def _steps(model: ir.Model) -> tuple[Step, ...]:
-    """Builds the functions of all nodes, in order, with the point at which each tensor dies."""
-    nodes = list(model.graph)
-    last_use = {
-        str(value.name): index for index, node in enumerate(nodes) for value in node.inputs if value is not None
-    }
-    steps = []
-    initializers = model.graph.initializers
-    for index, node in enumerate(nodes):
-        names = [str(value.name) if value is not None else "" for value in node.inputs]
-        outputs = tuple(str(value.name) for value in node.outputs)
-        dead = {name for name in names if name and last_use[name] == index and name not in initializers}
-        dead |= {name for name in outputs if name and name not in last_use}
-        steps.append(
-            Step(str(node.name), REGISTRY.build(_node(node, model)), tuple(names), outputs, tuple(sorted(dead)))
-        )
-    return tuple(steps)
+        The graph is the cleaned one that the mirror was built of, without quantisers.
+        """
+        model = self._source.model.clone()
+        for entry in constants(model.graph):
+            if entry.trains:
+                entry.value.const_value = onnx_tensor(self.value(entry.key), entry.tensor.dtype, str(entry.value.name))
+        return ir.to_proto(ir.external_data.load_to_model(model))
 
 
-def _node(node: ir.Node, model: ir.Model) -> Node:
-    """Turns an ONNX node into plain Python values."""
-    domain = "" if node.domain == "ai.onnx" else node.domain
-    attributes: dict[str, object] = {}
-    for name, attribute in node.attributes.items():
-        if attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
-            raise ModelError(
-                f"node '{node.name}' ({node.op_type}) holds a subgraph, which the mirror cannot train; "
-                "export the model without control flow"
-            )
-        value = attribute.value
-        if attribute.type == ir.AttributeType.TENSOR:
-            value = attribute.as_tensor().numpy()
-        attributes[name] = list(value) if isinstance(value, tuple) else value
-    return Node(
-        op=node.op_type,
-        name=str(node.name),
-        opset=model.opset_imports.get(node.domain, 0),
-        attributes=attributes,
-        constants=tuple(_constant(value) for value in node.inputs),
-        present=tuple(value is not None for value in node.inputs),
-        output_count=len(node.outputs),
-        domain=domain,
-    )
+@dataclass(frozen=True)
+class _Attributes:
+    """The names that a module has already."""
 
+    module: nn.Module
 
-def _constant(value: ir.Value | None) -> np.ndarray | None:
-    if value is None or value.const_value is None or value.const_value.size > _CONSTANT_LIMIT:
-        return None
-    return value.const_value.numpy()
+    def __contains__(self, name: object) -> bool:
+        return hasattr(self.module, str(name))

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
+from onnx import TensorProto, helper
+from torch import Tensor
 
 from haqc import onnxfile
 from haqc.errors import ModelError
@@ -121,32 +120,6 @@ def test_the_model_and_the_mirror_share_no_memory(digits: ir.Model) -> None:
     np.testing.assert_array_equal(stored.numpy(), before)
 
 
-class _OneInput(nn.Module):
-    """Gives the mirror a signature that torch.fx can name; a bare ``*inputs`` is one proxy to it."""
-
-    def __init__(self, mirror: Mirror) -> None:
-        super().__init__()
-        self.mirror = mirror
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        outputs: tuple[Tensor, ...] = self.mirror(x)
-        return outputs
-
-
-def test_torch_fx_traces_the_mirror(digits: ir.Model) -> None:
-    mirror = from_onnx(digits)
-    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-    class Tracer(torch.fx.Tracer):
-        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-            return False
-
-    module = _OneInput(mirror)
-    traced = torch.fx.GraphModule(module, Tracer().trace(module))
-    assert torch.equal(traced(images)[0], mirror(images)[0])
-    assert torch.equal(traced(images[:3])[0], mirror(images[:3])[0])
-
-
 def _chain(count: int) -> onnx.ModelProto:
     nodes = [helper.make_node("Sigmoid", [f"t{i}"], [f"t{i + 1}"], name=f"n{i}") for i in range(count)]
     values = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4])] for name in ("t0", f"t{count}")]
@@ -218,16 +191,3 @@ def test_an_unknown_operator_is_named_with_node_and_opset() -> None:
     model = _one_node(helper.make_node("Det", ["x"], ["y"], name="the node"))
     with pytest.raises(ModelError, match=r"node 'the node' \(Det, opset 21\) has no mirror"):
         from_onnx(model)
-
-
-def test_a_subgraph_is_refused() -> None:
-    branch = helper.make_graph([], "branch", [], [helper.make_tensor_value_info("x", TensorProto.FLOAT, None)])
-    node = helper.make_node("If", ["x"], ["y"], name="fork", then_branch=branch, else_branch=branch)
-    with pytest.raises(ModelError, match=r"node 'fork' \(If\) holds a subgraph"):
-        from_onnx(_one_node(node))
-
-
-def test_an_initialiser_of_a_type_that_torch_lacks_is_refused() -> None:
-    weight = numpy_helper.from_array(np.ones((4, 4), ml_dtypes.bfloat16), "w")
-    with pytest.raises(ModelError, match="initialiser 'w' has type BFLOAT16"):
-        from_onnx(_one_node(helper.make_node("MatMul", ["x", "w"], ["y"], name="m"), (weight,)))
