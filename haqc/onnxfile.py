@@ -64,13 +64,6 @@ def read(path: Path) -> ir.Model:
     return model
 
 
-def write(model: ir.Model, path: Path) -> None:
-    """Writes a model so that equal models give equal bytes; nothing half-written is left under ``path``."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(serialise(model))
-    part.replace(path)
-
-
 def serialise(model: ir.Model) -> bytes:
     """Gives the bytes of a model; equal models give equal bytes."""
     return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
