@@ -94,6 +94,8 @@ def plain(value: Any) -> Any:
     """Turns an attribute value into Python numbers, strings, lists or arrays."""
     if isinstance(value, bytes):
         return value.decode()
+    if isinstance(value, list):
+        return [plain(item) for item in value]
     return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
 
 
