@@ -51,7 +51,8 @@ def known_cases() -> list[Any]:
 
         cases = loader.load_model_tests(kind="node")
     nodes = [(case, list(case.model.graph.node)) for case in cases if case.model is not None]
-    return [case for case, one in nodes if len(one) == 1 and (one[0].domain, one[0].op_type) in REGISTRY.builders]
+    known = REGISTRY.builders.keys() - {("", "If"), ("", "Loop"), ("", "Scan")}  # their bodies need a whole mirror
+    return [case for case, one in nodes if len(one) == 1 and (one[0].domain, one[0].op_type) in known]
 
 
 def versions() -> dict[str, set[int]]:

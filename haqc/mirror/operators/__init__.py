@@ -7,6 +7,7 @@ that name; a leaf that is returned as it is would be traced through.
 
 from haqc.mirror.operators import (
     activation,
+    control,
     convolution,
     creation,
     elementwise,
@@ -24,6 +25,7 @@ from haqc.mirror.operators import (
 
 __all__ = [
     "activation",
+    "control",
     "convolution",
     "creation",
     "elementwise",
