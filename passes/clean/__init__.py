@@ -20,13 +20,19 @@ from onnxscript.rewriter.rules.common import (
 )
 
 from haqc.errors import ModelError
+from haqc.onnxfile import METADATA_KEY
 from haqc.passes.clean.batch import free_batch
 from haqc.passes.clean.bias import unshare_biases
 from haqc.passes.clean.convert import MIN_OPSET, convert
+from haqc.passes.clean.dequantise import RestoreWeightsPass, restore_weights
+from haqc.passes.clean.floats import unify_floats
 from haqc.passes.clean.fold import Allowance, FoldLargePass, FoldPass
 from haqc.passes.clean.merge import MergeInitialisersPass
 from haqc.passes.clean.name import NodeNames
-from haqc.passes.clean.remark import remarks
+from haqc.passes.clean.pair import remove_pairs
+from haqc.passes.clean.qonnx import remove_qonnx
+from haqc.passes.clean.refuse import refuse_integer_arithmetic
+from haqc.passes.clean.remark import remark, remarks
 from haqc.passes.clean.rules import GemmPass, RewriteRulesPass
 
 __all__ = ["MIN_OPSET", "clean", "remarks"]
@@ -78,11 +84,13 @@ def _restructure(model: ir.Model) -> NodeNames:
     convert(model)
     _drop_absent_inputs(model)
     names = NodeNames.of(model)
+    _restore_floats(model)
     ir.passes.PassManager(
         [FoldPass(Allowance()), RewriteRulesPass(), common.RemoveUnusedNodesPass()], steps=_ROUNDS, early_stop=True
     )(model)
     ir.passes.Sequential(
         FoldLargePass(),
+        RestoreWeightsPass(),
         GemmPass(),
         RewritePass(_BATCH_NORM_RULES),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
@@ -98,6 +106,23 @@ def _restructure(model: ir.Model) -> NodeNames:
         common.NameFixPass(),
     )(model)
     return names
+
+
+def _restore_floats(model: ir.Model) -> None:
+    """Makes a float32 network of what was quantised or stored otherwise, and remarks on it."""
+    refuse_integer_arithmetic(model)
+    foreign = METADATA_KEY not in model.metadata_props  # haqc leaves every Relu where it is
+    pairs = remove_pairs(model, rectify=foreign) + remove_qonnx(model)
+    weights = restore_weights(model)
+    if pairs or weights:
+        remark(
+            model,
+            "the file was quantised already; its float graph was restored "
+            f"({pairs} quantisers removed, {weights} tensors of codes made floats again)",
+        )
+    floats = unify_floats(model)
+    if floats:
+        remark(model, floats)
 
 
 _BATCH_NORM_RULES = (

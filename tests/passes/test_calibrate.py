@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, numpy_helper
 
 from haqc.calibration import ActivationGrid, Calibration
 from haqc.errors import DataError, ModelError
@@ -22,6 +22,7 @@ from haqc.policy import Space
 from haqc.precision import Precision
 from haqc.quant import activation_range, weight_range
 from tests.passes.small_graphs import GRAPHS, WIDTHS, Prepared
+from tests.small_model import draw, small_model
 
 BITS = range(1, 9)
 DRAWS = {
@@ -231,15 +232,16 @@ def test_gradients_are_recorded_where_batches_are_made() -> None:
 
 
 def test_activations_of_another_type_are_refused() -> None:
-    proto = GRAPHS["gemm"]()
-    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-    for tensor in proto.graph.initializer:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+    proto = small_model(
+        """(float[n,4,4] x) => (float[n,4,4] y) {
+            d = Cast <to=11> (x) p = MatMul (d, d) f = Cast <to=1> (p) y = MatMul (f, w)
+        }""",
+        {"w": draw(4, 4)},
+    )
     model = clean(ir.from_proto(proto))
     space = Space.of(parse(model, "small"), Precision(WIDTHS, WIDTHS), default_pins=False)
-    with pytest.raises(ModelError, match="tensor 'x' is of type float64; export the model in float32"):
-        calibrate(from_onnx(model), space, [(DATA,)])
+    with pytest.raises(ModelError, match="tensor 'd' is of type float64; export the model in float32"):
+        calibrate(from_onnx(model), space, [(draw(2, 4, 4),)])
 
 
 def test_a_network_that_stays_in_float_has_nothing_to_calibrate() -> None:

@@ -32,7 +32,7 @@ def assert_same(before: onnx.ModelProto, after: ir.Model, **inputs: np.ndarray) 
 LARGE_CHAINS = {
     "transpose": "t = Transpose <perm=[1,0]> (w)",
     "reshape": "s = Transpose <perm=[1,0]> (w) t = Reshape (s, shape)",
-    "cast": "h = Cast <to=10> (w) s = Cast <to=1> (h) t = Transpose <perm=[1,0]> (s)",
+    "cast": "h = Cast <to=11> (w) s = Cast <to=1> (h) t = Transpose <perm=[1,0]> (s)",
     "split": "s = Transpose <perm=[1,0]> (w) t, other = Split <axis=0, num_outputs=2> (s)",
     "arithmetic": "s = Mul (w, half) u = Add (s, half) t = Transpose <perm=[1,0]> (u)",
 }

@@ -1,0 +1,39 @@
+"""Refuses what clean-up cannot bring back to a float graph."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from haqc.errors import ModelError
+
+_ON_INTEGERS = frozenset(
+    {"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
+)  # fmt: skip
+_FROM_MICROSOFT = frozenset(
+    {"AttnQ4", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "GatherBlockQuantized", "MatMulBnb4", "MatMulFpQ4",
+     "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits", "MulInteger", "QAttention", "QEmbedLayerNormalization",
+     "QGemm", "QMoE", "ReduceSumInteger"}
+)  # fmt: skip
+_PREFIXES = ("QLinear", "QOrdered")
+
+
+def refuse_integer_arithmetic(model: ir.Model) -> None:
+    """Refuses a model whose layers are integer operators: their float weights are not in the file.
+
+    Raises:
+        ModelError: naming the first such node.
+    """
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.domain in ("", "ai.onnx"):
+            found = node.op_type in _ON_INTEGERS
+        else:
+            found = node.domain == "com.microsoft" and (
+                node.op_type in _FROM_MICROSOFT or node.op_type.startswith(_PREFIXES)
+            )
+        if found:
+            name = node.name or (node.outputs[0].name if node.outputs else "")
+            raise ModelError(
+                f"node '{name}' ({node.op_type}) computes with quantised numbers, so the model was quantised already; "
+                "give haqc the float model it was made from, or one that is quantised with QuantizeLinear and "
+                "DequantizeLinear pairs"
+            )
