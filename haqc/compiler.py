@@ -78,6 +78,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     with clock.part("data"):
         samples = Samples.load(request, problem.model, ui)
         samples.check_mirror(mirror)
+        if _long(request, samples).samples:
+            mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
     fingerprint = _fingerprint(request, problem, samples)
     folder = OutputFolder(request.out)
     folder.take(resume=request.resume)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -57,12 +57,15 @@ class Mirror(nn.Module):
         self.quantisers: Mapping[str, Quantiser] = {}
         self._slot: dict[str, str] = {}
         stored = list(constants(graph))
-        self.steps = steps_of(Scope(graph, model.opset_imports, {entry.value: entry.key for entry in stored}))
+        keys = {entry.value: entry.key for entry in stored}
+        self.steps = steps_of(Scope(graph, model.opset_imports, model.ir_version, keys))
         for entry in stored:
             self._store(entry)
 
     def _store(self, entry: Constant) -> None:
         tensor = torch_tensor(entry.tensor)
+        if tensor is None and not entry.value.is_graph_output():
+            return  # what reads it runs in onnxruntime
         if tensor is None:
             raise ModelError(
                 f"initialiser '{entry.key}' has type {entry.tensor.dtype}, which the mirror lacks; "
@@ -93,6 +96,32 @@ class Mirror(nn.Module):
         with torch.no_grad():
             for name, array in parameters.items():
                 self.value(name).copy_(torch.from_numpy(array))
+
+    def require_gradients(self, trained: Iterable[str], loss: str) -> None:
+        """Makes sure that gradients pass from a tensor to what is to be trained.
+
+        Args:
+            trained: names of initialisers.
+            loss: the tensor that the loss reads.
+
+        Raises:
+            ModelError: a node that has no mirror lies in between; the message names it, its operator and opset.
+        """
+        reached, needed = set(trained), {loss}
+        between = []
+        for step in self.steps:
+            if not reached.isdisjoint(step.inputs):
+                reached.update(step.outputs)
+                between.append(step)
+        for step in reversed(between):
+            if needed.isdisjoint(step.outputs):
+                continue
+            if step.gap:
+                raise ModelError(
+                    f"{step.gap}, and lies between layers that are trained and '{loss}'; replace it by operators of "
+                    "docs/operators.md, or compile without training: --finetune 0"
+                )
+            needed.update(step.inputs)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Gives the graph's outputs for its inputs, each with the batch first."""

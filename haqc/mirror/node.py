@@ -17,6 +17,18 @@ Function = Callable[..., "torch.Tensor | tuple[torch.Tensor, ...]"]
 Builder = Callable[["Node"], Function]
 
 
+class Unmirrored(ModelError):
+    """A node has no mirror.
+
+    Attributes:
+        what: the node, its operator with domain and opset, and what about it.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; rewrite it before compiling, or use 'haqc cost', which needs no mirror")
+        self.what = what
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """What an operator family needs to build a function.
@@ -53,12 +65,10 @@ class Node:
         """Whether an input is given."""
         return index < len(self.present) and self.present[index]
 
-    def refuse(self, reason: str) -> ModelError:
+    def refuse(self, reason: str) -> Unmirrored:
         """Makes the error for a form of the operator that the mirror lacks."""
-        return ModelError(
-            f"node '{self.name}' ({self.op}, opset {self.opset}) {reason}; "
-            "rewrite it before compiling, or use 'haqc cost', which needs no mirror"
-        )
+        operator_ = f"{self.domain}.{self.op}" if self.domain else self.op
+        return Unmirrored(f"node '{self.name}' ({operator_}, opset {self.opset}) {reason}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Registry:
         """Builds the function of a node.
 
         Raises:
-            ModelError: the operator, or this form of it, has no mirror; the message names node, operator and opset.
+            Unmirrored: the operator, or this form of it, has no mirror; the message names node, operator and opset.
         """
         builder = self.builders.get((node.domain, node.op))
         if builder is None:

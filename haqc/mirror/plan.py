@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from haqc.errors import ModelError
 from haqc.mirror.constants import is_literal
-from haqc.mirror.node import REGISTRY, Node
+from haqc.mirror.foreign import Foreign, Part, is_tensor
+from haqc.mirror.node import REGISTRY, Node, Unmirrored
+from haqc.mirror.schedule import schedule
 from haqc.mirror.step import Body, Step, outer
 from haqc.mirror.tensors import torch_type
 
@@ -25,6 +27,7 @@ class Scope:
     Attributes:
         graph: the graph.
         opsets: versions by domain.
+        ir_version: version of the file format.
         constants: keys, in the outermost graph, of all stored tensors.
         parent: the scope around it; ``None`` for the outermost.
         captured: keys, in the parent, of what this graph reads from outside; grows while its steps are built.
@@ -32,6 +35,7 @@ class Scope:
 
     graph: ir.Graph
     opsets: Mapping[str, int]
+    ir_version: int
     constants: Mapping[ir.Value, str]
     parent: Scope | None = None
     captured: dict[str, None] = field(default_factory=dict)
@@ -53,10 +57,23 @@ def steps_of(scope: Scope) -> tuple[Step, ...]:
     """Builds the functions of all nodes, in order, with the point at which each value dies.
 
     Raises:
-        ModelError: an operator, or a form of it, has no mirror; the message names node, operator and opset.
+        ModelError: an operator, or a form of it, has no mirror, nor does onnxruntime run it; the message names node,
+            operator and opset.
     """
-    steps = [_step(node, scope) for node in scope.graph if not is_literal(node)]
-    # What is stored outlives a run, and so does what the caller wants.
+    nodes = [node for node in scope.graph if not is_literal(node)]
+    built: dict[ir.Node, Step] = {}
+    gaps: dict[ir.Node, Unmirrored] = {}
+    for node in nodes:
+        step = _step(node, scope)
+        if isinstance(step, Step):
+            built[node] = step
+        else:
+            gaps[node] = step
+    steps = [
+        _foreign(group, scope, gaps[group[0]]) if group[0] in gaps else built[group[0]]
+        for group in schedule(nodes, gaps.keys())
+    ]
+    # What is stored outlives a run, and so does what a body gives.
     lasting = {scope.key(value) for value in scope.graph.outputs} if scope.parent is not None else set()
     lasting |= set(scope.constants.values()) if scope.parent is None else set()
     return _with_deaths(steps, lasting)
@@ -68,26 +85,46 @@ def _with_deaths(steps: Sequence[Step], lasting: set[str]) -> tuple[Step, ...]:
     for index, step in enumerate(steps):
         dead = {key for key in step.inputs if key and last_use[key] == index}
         dead |= {key for key in step.outputs if key and key not in last_use}
-        finished.append(Step(step.name, step.function, step.inputs, step.outputs, tuple(sorted(dead - lasting))))
+        finished.append(replace(step, dead=tuple(sorted(dead - lasting))))
     return tuple(finished)
 
 
-def _step(node: ir.Node, scope: Scope) -> Step:
-    bodies = {
-        name: _body(attribute.as_graph(), scope)
-        for name, attribute in node.attributes.items()
-        if attribute.type == ir.AttributeType.GRAPH
-    }
+def _step(node: ir.Node, scope: Scope) -> Step | Unmirrored:
+    """Builds the function of a node; gives the reason where it has no mirror."""
+    plain = _node(node, scope.opsets)
+    if not all(is_tensor(value) for value in (*node.inputs, *node.outputs)):
+        return plain.refuse("works on strings or sequences")
+    try:
+        bodies = {
+            name: _body(attribute.as_graph(), scope)
+            for name, attribute in node.attributes.items()
+            if attribute.type == ir.AttributeType.GRAPH
+        }
+        function = REGISTRY.build(replace(plain, attributes={**plain.attributes, **bodies}))
+    except Unmirrored as error:
+        return error
     inputs = [scope.key(value) for value in node.inputs]
     inputs += [key for body in bodies.values() for key in body.captured]
     outputs = tuple(scope.key(value) for value in node.outputs)
-    function = REGISTRY.build(_node(node, scope.opsets, bodies))
-    return Step(str(node.name), function, tuple(inputs), outputs, ())
+    gap = next((step.gap for body in bodies.values() for step in body.steps if step.gap), "")
+    return Step(str(node.name), function, tuple(inputs), outputs, gap=gap)
+
+
+def _foreign(nodes: tuple[ir.Node, ...], scope: Scope, gap: Unmirrored) -> Step:
+    """Builds the step that runs nodes without a mirror in onnxruntime."""
+    part = Part.of(nodes, scope.graph.outputs)
+    try:
+        runtime = part.runtime(scope.opsets, scope.ir_version)
+    except ModelError as error:
+        raise Unmirrored(f"{gap.what}, and cannot be run without one: {error}") from error
+    inputs, outputs = (tuple(scope.key(value) for value in side) for side in (part.inputs, part.outputs))
+    what = gap.what if part.is_differentiable else ""
+    return Step(str(nodes[0].name), Foreign(runtime, gap.what), inputs, outputs, gap=what)
 
 
 def _body(graph: ir.Graph, parent: Scope) -> Body:
     """Builds the graph inside a control-flow node."""
-    scope = Scope(graph, parent.opsets, parent.constants, parent)
+    scope = Scope(graph, parent.opsets, parent.ir_version, parent.constants, parent)
     steps = steps_of(scope)
     return Body(
         inputs=tuple(scope.key(value) for value in graph.inputs),
@@ -106,16 +143,14 @@ def _extents(value: ir.Value) -> tuple[int, ...] | None:
     return tuple(extent if isinstance(extent, int) else 0 for extent in value.shape)
 
 
-def _node(node: ir.Node, opsets: Mapping[str, int], bodies: Mapping[str, Body]) -> Node:
-    """Turns an ONNX node into plain Python values."""
+def _node(node: ir.Node, opsets: Mapping[str, int]) -> Node:
+    """Turns an ONNX node into plain Python values, but for its bodies."""
     domain = "" if node.domain == "ai.onnx" else node.domain
-    attributes: dict[str, object] = dict(bodies)
+    attributes: dict[str, object] = {}
     for name, attribute in node.attributes.items():
-        if attribute.type == ir.AttributeType.GRAPHS:
-            raise ModelError(f"node '{node.name}' ({node.op_type}) holds a list of graphs, which no ONNX operator has")
         if attribute.type == ir.AttributeType.TENSOR:
             attributes[name] = attribute.as_tensor().numpy()
-        elif name not in bodies:
+        elif attribute.type not in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
             value = attribute.value
             attributes[name] = list(value) if isinstance(value, tuple) else value
     return Node(

@@ -22,13 +22,15 @@ class Step:
         inputs: keys of the values it reads, in order; empty where an optional input is absent.
         outputs: keys of the values it writes; empty where nobody wants one.
         dead: keys of the values that nothing reads afterwards.
+        gap: why no gradient passes: which node, and what about it; empty where it passes.
     """
 
     name: str
     function: Function
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    dead: tuple[str, ...]
+    dead: tuple[str, ...] = ()
+    gap: str = ""
 
     def run(self, values: dict[str, Any]) -> Sequence[Any]:
         """Gives the values of the outputs."""

@@ -188,6 +188,7 @@ def _one_node(node: onnx.NodeProto, weights: tuple[onnx.TensorProto, ...] = ()) 
 
 
 def test_an_unknown_operator_is_named_with_node_and_opset() -> None:
-    model = _one_node(helper.make_node("Det", ["x"], ["y"], name="the node"))
-    with pytest.raises(ModelError, match=r"node 'the node' \(Det, opset 21\) has no mirror"):
+    model = _one_node(helper.make_node("Swirl", ["x"], ["y"], name="the node", domain="my.own"))
+    model.opset_imports["my.own"] = 3
+    with pytest.raises(ModelError, match=r"node 'the node' \(my.own.Swirl, opset 3\) has no mirror, and cannot be run"):
         from_onnx(model)
