@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import onnx_ir as ir
+
 from haqc import data, onnxfile
-from haqc.data.split import Dataset
+from haqc.data import Dataset, Role
+from haqc.dimensions import Shape
 from haqc.errors import DataError, ModelError, VerificationError
 from haqc.frontend import input_specs
+from haqc.passes.bind import bind
 from haqc.passes.report import SCHEMA
 from haqc.passes.verify import verify, verify_alone
 from haqc.probe import PROBES, Probe
+from haqc.roles import roles
 from haqc.runtime import Runtime
 from haqc.score import percent, scoring_for
 
@@ -54,13 +60,16 @@ def read_report(folder: Path) -> dict[str, Any]:
     return content
 
 
-def check_folder_or_file(path: Path, source: str | None, listener: Listener) -> dict[str, Any]:
+def check_folder_or_file(
+    path: Path, source: str | None, listener: Listener, shapes: Mapping[str, Shape] | None = None
+) -> dict[str, Any]:
     """Verifies a compile's folder against its probe, or a lone file against itself.
 
     Args:
         path: the folder, or an ``.onnx`` file.
         source: data to measure the accuracy on again, or ``None``.
         listener: told about what is not checked.
+        shapes: shapes of inputs for one sample, where a lone file leaves them open and there are no data.
 
     Raises:
         VerificationError: something differs; the message names the first layer.
@@ -77,8 +86,11 @@ def check_folder_or_file(path: Path, source: str | None, listener: Listener) -> 
         model = onnxfile.read(model_path)
         if onnxfile.read_annotations(model) is None:
             raise ModelError(f"'{path}' was not emitted by haqc; compile the model first")
-        samples = data.load(source, input_specs(model), model_path).train.take(slice(0, PROBES))
-        names = [spec.name for spec in input_specs(model)]
+        specs = input_specs(model, shapes)
+        dataset = data.load(source, specs, model_path, roles=_roles(source, model, model_path, shapes))
+        few = PROBES - PROBES % (dataset.train.samples_per_run or 1)
+        samples = dataset.train.take(slice(0, max(few, dataset.train.samples_per_run or 1)))
+        names = [spec.name for spec in specs]
         listener.say("a file alone: only the runtime's agreement with itself is checked; name the folder to check all")
         verification = verify_alone(model, dict(zip(names, samples.inputs(slice(None)), strict=True)))
     result: dict[str, Any] = {"file": model_path.name, **verification.to_json()}
@@ -91,6 +103,13 @@ def check_folder_or_file(path: Path, source: str | None, listener: Listener) -> 
         else:
             result["accuracy"] = _accuracy(model_path, dataset, expected)
     return result
+
+
+def _roles(
+    source: str | None, model: ir.Model, model_path: Path, shapes: Mapping[str, Shape] | None
+) -> dict[str, Role] | None:
+    """Gives what the inputs are read as, where they have to be made up."""
+    return roles(bind(model, shapes)) if data.describe(source, model_path) is None else None
 
 
 def _accuracy(model_path: Path, dataset: Dataset, expected: float | None) -> dict[str, Any]:

@@ -96,6 +96,12 @@ def _pin(text: str) -> tuple[str, Bits]:
     return name, Bits(int(match[1]), int(match[2] or match[1]))
 
 
+def _shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
+    from haqc.dimensions import read_shape  # noqa: PLC0415 (--help loads no heavy library)
+
+    return dict(read_shape(text) for text in texts or [])
+
+
 def _bits(text: str) -> Bits:
     match = re.fullmatch(r"([1-8])(?:/([1-8]))?", text)
     if match is None:
@@ -118,6 +124,7 @@ def compile_command(
         ),
     ],
     data: Data = None,
+    shape: Shapes = None,
     out: Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc")] = None,
     mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**63 - 1)] = 0,
@@ -127,13 +134,17 @@ def compile_command(
     finetune: Annotated[
         int | None,
         typer.Option(
-            help="Training samples of the fine-tune inside the search.", min=0, show_default="1000 with labels, else 0"
+            help="Training samples of the fine-tune inside the search.",
+            min=0,
+            show_default="1000 with labels (fewer on large models), else 0",
         ),
     ] = None,
     final_finetune: Annotated[
         int | None,
         typer.Option(
-            help="Training samples of the winner's fine-tune.", min=0, show_default="60000, or 0 with --finetune 0"
+            help="Training samples of the winner's fine-tune.",
+            min=0,
+            show_default="60000 with labels (fewer on large models), or 0 with --finetune 0",
         ),
     ] = None,
     evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
@@ -162,6 +173,7 @@ def compile_command(
         demands=demands,
         out=out if out is not None else Path(f"{model.stem}.haqc"),
         data=data,
+        shapes=_shapes(shape),
         mode=mode,
         seed=seed,
         jobs=jobs,
@@ -214,12 +226,11 @@ def cost_command(
     widths = _bits(bits or "8")
     from haqc import console, targets  # noqa: PLC0415
     from haqc import policy as policies  # noqa: PLC0415
-    from haqc.dimensions import read_shape  # noqa: PLC0415
     from haqc.frontend import pose  # noqa: PLC0415
     from haqc.passes.cost import comparison_csv, cost  # noqa: PLC0415
 
     chips = [targets.load(name.strip()) for name in (compare.split(",") if compare is not None else [target or ""])]
-    _, graph = pose(model, dict(read_shape(text) for text in shape or []))
+    _, graph = pose(model, _shapes(shape))
     if policy is None:
         chosen = [policies.plain_on(graph, chip.precision, widths.weight, widths.activation) for chip in chips]
     else:
@@ -332,6 +343,7 @@ def targets_calibrate(
 def verify_command(
     path: Annotated[Path, typer.Argument(help="Folder of a compile, or an emitted file.", show_default=False)],
     data: Data = None,
+    shape: Shapes = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -340,7 +352,7 @@ def verify_command(
     from haqc.check import check_folder_or_file  # noqa: PLC0415
 
     with _terminal(quiet or as_json) as ui:
-        result = check_folder_or_file(path, data, ui)
+        result = check_folder_or_file(path, data, ui, _shapes(shape))
     if as_json:
         typer.echo(json.dumps(result))
     elif not quiet:

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from haqc import onnxfile
+from haqc import data, onnxfile, targets
 from haqc.calibration import Calibration
 from haqc.clock import Clock
-from haqc.data.split import Split
+from haqc.data import Counts, Dataset, Role, Split
+from haqc.effort import Effort
+from haqc.equality import require_equal
 from haqc.errors import VerificationError
 from haqc.findings import Findings, notes, versions
 from haqc.folder import OutputFolder
+from haqc.frontend import Front, shapes_of
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
@@ -26,28 +29,20 @@ from haqc.passes.emit import emit_qcdq
 from haqc.passes.report import report
 from haqc.passes.search import SearchOptions, search
 from haqc.passes.verify import verify
+from haqc.plan import FINALISTS, Plan
 from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
 from haqc.problem import Problem
 from haqc.request import Request
 from haqc.result import SearchResult
+from haqc.roles import roles
 from haqc.runtime import Runtime
 from haqc.samples import Samples
 from haqc.score import percent
 from haqc.searchlog import SearchLog
-from haqc.train import Recipe
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool, usable_cpus
-
-CALIBRATION_SAMPLES = 512
-SENSITIVITY_SAMPLES = 128
-
-FINALISTS = 6
-"""Trials that are scored again after a longer fine-tune before one of them is emitted."""
-
-FINALIST_FACTOR = 8
-"""Length of that fine-tune, in short ones."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +68,32 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     torch.set_num_threads(1)
     with clock.part("parse"):
         OutputFolder(request.out).check(request.model, resume=request.resume, force=request.force)
-        problem = Problem.of(request)
+        target = targets.load(request.target)
+        front = Front.read(request.model)
+    with clock.part("data"):
+        dataset = None if data.describe(request.data, request.model) is None else _load(request, front)
+    with clock.part("parse"):
+        shapes = dict(request.shapes) if dataset is None else shapes_of(dataset, front.model)
+        bound = front.bound(shapes)
+        problem = Problem.of(request, front.model, front.graph(bound), target)
+        effort = Effort.of(problem.graph, sum(len(choice.widths) for choice in problem.space.free))
         mirror = from_onnx(problem.model)
     with clock.part("data"):
-        samples = Samples.load(request, problem.model, ui)
-        samples.check_mirror(mirror)
-        if _long(request, samples).samples:
-            mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
-    fingerprint = _fingerprint(request, problem, samples)
+        if dataset is None:
+            dataset = _load(request, front, roles(bound), Counts(*effort.made_up))
+        samples = Samples.judge(dataset, request.model, front.model, effort, ui)
+        require_equal(mirror, front, samples.runtime, dataset.train)
+    plan = Plan.of(request, effort, dataset, samples.scoring)
+    if plan.long.samples:
+        mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
+    fingerprint = _fingerprint(request, problem, samples, plan)
     folder = OutputFolder(request.out)
     folder.take(resume=request.resume)
     log = SearchLog(folder.file("search.jsonl"), fingerprint)
     try:
         with clock.part("calibrate"):
-            calibration = _calibrate(mirror, problem, samples)
-            bench = _bench(request, problem, samples, calibration)
+            calibration = _calibrate(mirror, problem, samples, effort)
+            bench = _bench(request, problem, samples, calibration, plan)
         with WorkerPool(bench, request.jobs or usable_cpus()) as pool:
             with clock.part("sensitivity"):
                 sensitivity = _sensitivity(problem, folder, pool, ui)
@@ -112,7 +118,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         if not verification.ok:
             raise _mismatch(verification.first_difference)
     with clock.part("measure"):
-        measured = samples.measure(network, tuned, tuned_float, found, emitted)
+        measured = samples.measure(network, tuned, tuned_float, found, emitted, effort.run)
         if not measured.agrees:
             raise _mismatch(
                 f"it scores {percent(measured.emitted):.2f} % where the mirror scores {percent(measured.mirror):.2f} % "
@@ -143,16 +149,24 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     return Compiled(folder.path, content)
 
 
-def _fingerprint(request: Request, problem: Problem, samples: Samples) -> dict[str, Any]:
+def _load(
+    request: Request, front: Front, roles: Mapping[str, Role] | None = None, counts: Counts | None = None
+) -> Dataset:
+    specs = front.inputs(request.shapes)
+    return data.load(request.data, specs, request.model, seed=request.seed, roles=roles, counts=counts)
+
+
+def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Plan) -> dict[str, Any]:
     """Gives everything that the trials depend on."""
     options = {
         "mode": problem.table.mode,
-        "finetune": _short(request, samples).samples,
-        "final_finetune": _final_samples(request, samples),
+        "finetune": plan.short.samples,
+        "final_finetune": plan.final_samples,
         "evaluations": request.evaluations,
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
         "default_pins": request.default_pins,
+        "shapes": {name: list(shape) for name, shape in request.shapes.items()},
     }
     return {
         "digests": {
@@ -163,42 +177,14 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples) -> dict[s
         "budget": [demand.text for demand in request.demands],
         "seed": request.seed,
         "options": options,
+        "effort": plan.effort.to_json(),
         "versions": versions(),
     }
 
 
-def _short(request: Request, samples: Samples) -> Recipe:
-    chosen = request.finetune
-    if chosen is None:
-        chosen = 1000 if samples.scoring.is_accuracy else 0
-    return Recipe(chosen, batch=_batch(16, samples), relative_rate=0.002, step_rate=0.003)
-
-
-def _long(request: Request, samples: Samples) -> Recipe:
-    chosen = _final_samples(request, samples)
-    return Recipe(chosen, batch=_batch(64, samples)) if chosen else _short(request, samples)
-
-
-def _middle(short: Recipe, long: Recipe) -> Recipe:
-    """Gives the recipe of the finalists: between the short and the long one."""
-    samples = min(FINALIST_FACTOR * short.samples, long.samples)
-    return Recipe(samples if samples > short.samples else 0, batch=min(32, long.batch), relative_rate=0.005)
-
-
-def _final_samples(request: Request, samples: Samples) -> int:
-    if request.final_finetune is not None:
-        return request.final_finetune
-    return 60_000 if _short(request, samples).samples else 0
-
-
-def _batch(size: int, samples: Samples) -> int:
-    """Gives a training batch: as asked, but so that an epoch has a few."""
-    return min(size, max(4, len(samples.dataset.train) // 8))
-
-
-def _calibrate(mirror: Mirror, problem: Problem, samples: Samples) -> Calibration:
-    few = samples.dataset.train.take(slice(0, CALIBRATION_SAMPLES))
-    return calibrate(mirror, problem.space, _Batches(few, 64))
+def _calibrate(mirror: Mirror, problem: Problem, samples: Samples, effort: Effort) -> Calibration:
+    few = samples.dataset.train.take(slice(0, effort.calibration))
+    return calibrate(mirror, problem.space, _Batches(few, min(64, effort.run)))
 
 
 @dataclass(frozen=True)
@@ -209,15 +195,17 @@ class _Batches:
     size: int
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        return (inputs for inputs, _ in self.split.batches(self.size))
+        return (inputs for inputs, _ in self.split.runs(self.size))
 
 
-def _bench(request: Request, problem: Problem, samples: Samples, calibration: Calibration) -> Bench:
-    train = samples.dataset.train
-    short, long = _short(request, samples), _long(request, samples)
+def _bench(request: Request, problem: Problem, samples: Samples, calibration: Calibration, plan: Plan) -> Bench:
+    train, run = samples.dataset.train, plan.effort.run
     exposed = problem.model.clone()
     exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
     teacher = Runtime(onnxfile.serialise(exposed))
+    reference = samples.search_reference
+    if not samples.scoring.is_accuracy:
+        reference = teacher.output(samples.logits, samples.search, run)
     return Bench(
         model=onnxfile.serialise(problem.model),
         graph=problem.graph,
@@ -225,13 +213,14 @@ def _bench(request: Request, problem: Problem, samples: Samples, calibration: Ca
         logits=samples.logits,
         scoring=samples.scoring,
         train=train,
-        teacher=teacher.first_output(train) if long.samples else np.empty(0, np.float32),
+        teacher=teacher.output(samples.logits, train, run) if plan.long.samples else np.empty(0, np.float32),
         search=samples.search,
-        reference=samples.search_reference if samples.scoring.is_accuracy else teacher.first_output(samples.search),
-        probe=train.take(slice(0, SENSITIVITY_SAMPLES)),
-        short=short,
-        middle=_middle(short, long),
-        long=long,
+        reference=reference,
+        probe=train.take(slice(0, plan.effort.sensitivity)),
+        run=run,
+        short=plan.short,
+        middle=plan.middle,
+        long=plan.long,
         seed=request.seed,
     )
 
@@ -339,7 +328,8 @@ def _tune(
 def _probe(network: QuantisedMirror, train: Split) -> Probe:
     """Keeps what the mirror computes on a few samples, as many as fit the memory set aside for them."""
     values = sum(network.policy.graph.operand[tensor].values for tensor in network.activations)
-    return network.probe(train.inputs(slice(0, max(1, min(PROBES, LARGEST_BYTES // max(1, values))))))
+    count, each = max(1, min(PROBES, LARGEST_BYTES // max(1, values), len(train))), train.samples_per_run or 1
+    return network.probe(train.inputs(slice(0, max(each, count - count % each))), train.samples_per_run)
 
 
 def _mismatch(difference: str) -> VerificationError:

@@ -125,6 +125,41 @@ class Dimensions:
             if isinstance(axis, str) and axis not in batch and axis not in self.bound
         )
 
+    def samples_per_run(self) -> int | None:
+        """Gives how many samples one run takes, no more and no fewer; ``None`` when it takes any number.
+
+        Raises:
+            ModelError: samples do not lie along the first axis of every input, or not equally many in each.
+        """
+        batch = self.batch
+        fixed: dict[str, int] = {}
+        for name, axes in self.inputs.items():
+            place = next((place for place, axis in enumerate(axes or ()) if axis in batch), 0)
+            first = axes[0] if axes else ""
+            if place > 0:
+                raise ModelError(
+                    f"input '{name}' of shape {self.text(name)} has its samples along axis {place}; export the model "
+                    "with the batch first, for example by a Transpose behind the input"
+                )
+            if isinstance(first, int):
+                fixed[name] = first
+            elif first not in batch:
+                raise ModelError(
+                    f"input '{name}' of shape {self.text(name)} has no axis along which samples lie; give it a batch "
+                    "as its first axis, or make it a constant of the model"
+                )
+        if not fixed:
+            return None
+        (name, extent), others = next(iter(fixed.items())), [other for other in self.inputs if other not in fixed]
+        other = next((other for other in fixed if fixed[other] != extent), others[0] if others else "")
+        if other:
+            raise ModelError(
+                f"the first axis of input '{name}' of shape {self.text(name)} is {extent}, and that of input "
+                f"'{other}' is {self.text(other)}; both must count the same samples: export the model with one "
+                "symbolic batch, or make what all samples share a constant"
+            )
+        return extent
+
     def shapes(self, *, or_else: str = "") -> dict[str, Shape]:
         """Gives the shape of every input for one sample.
 

@@ -78,6 +78,7 @@ class Measured:
             "paired_standard_error": paired_standard_error(self.emitted, self.reference),
             "labels": scoring.is_accuracy,
             "data_free": dataset.synthetic,
+            "made_up": dict(dataset.made_up),
             "search": {"count": self.search_count, **self.search},
         }
 

@@ -51,7 +51,7 @@ class Probe:
 
         def joined(group: str) -> dict[str, np.ndarray]:
             arrays = [getattr(probe, group) for probe in probes]
-            return {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+            return {name: np.concatenate([np.atleast_1d(part[name]) for part in arrays]) for name in arrays[0]}
 
         return cls(joined("inputs"), joined("codes"), joined("near_tie"), joined("outputs"))
 
@@ -99,10 +99,16 @@ def _unpacked(packed: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed, count=codes.size).reshape(codes.shape) > 0
 
 
-def parts(count: int) -> int:
+def parts(count: int, samples_per_run: int | None = None) -> int:
     """Gives the number of equal parts in which ``count`` probes run, of at most ``PART_SAMPLES`` each.
 
-    >>> parts(64), parts(16), parts(21)
-    (4, 1, 3)
+    Args:
+        count: probes in all.
+        samples_per_run: how many the model takes at a time, no more and no fewer; ``None`` for any number.
+
+    >>> parts(64), parts(16), parts(21), parts(8, 2)
+    (4, 1, 3, 4)
     """
+    if samples_per_run is not None:
+        return max(1, count // samples_per_run)
     return next(number for number in range(-(-count // PART_SAMPLES), count + 1) if count % number == 0)

@@ -1,4 +1,4 @@
-"""The model, the hardware and the budget of a compile, before any data."""
+"""The model at its shapes, the hardware and the budget of a compile."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from haqc import targets
 from haqc.budget import Budget, Cost
 from haqc.costmodel import build_table
 from haqc.costmodel.table import CostTable
-from haqc.frontend import pose
 from haqc.graph import Graph
 from haqc.passes.search.feasibility import require_feasible
 from haqc.policy import Space, baseline
@@ -31,14 +29,18 @@ class Problem:
     budget: Budget
 
     @classmethod
-    def of(cls, request: Request) -> Problem:
-        """Reads the model and the target, and makes the space, its prices and the limits.
+    def of(cls, request: Request, model: ir.Model, graph: Graph, target: Target) -> Problem:
+        """Makes the space of policies, its prices and the limits.
+
+        Args:
+            request: the budget, the pins, the widths and the mode.
+            model: the cleaned model.
+            graph: its layers at the shapes of the data.
+            target: the chip.
 
         Raises:
-            HaqcError: the model, the target, a pin or the budget is wrong, or no policy can meet the budget.
+            HaqcError: a pin, the mode or the budget is wrong, or no policy can meet the budget.
         """
-        target = targets.load(request.target)
-        model, graph = pose(request.model)
         table = build_table(graph, target, mode=request.mode)
         space = Space.of(
             graph,

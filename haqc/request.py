@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from haqc.budget import Demand
+from haqc.dimensions import Shape
 from haqc.policy import Bits
 
 
@@ -20,12 +21,14 @@ class Request:
         demands: the budget.
         out: output folder.
         data: what ``--data`` names, or ``None``.
+        shapes: shapes of inputs for one sample, by name, where the data do not say them.
         mode: mode of the cost model, or ``None`` for the target's default.
         seed: of everything random.
         jobs: worker processes; the result does not depend on it.
-        finetune: training samples of the short fine-tune in the search; ``None`` picks 1,000 with labels, 0 without.
-        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks 60,000, or 0 when
-            ``finetune`` is 0.
+        finetune: training samples of the short fine-tune in the search; ``None`` picks up to 1,000 with labels, as the
+            model's size allows, and 0 without.
+        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 60,000 with
+            labels, as the model's size allows, and 0 without, or when ``finetune`` is 0.
         evaluations: policies that each allocator may have evaluated.
         min_bits: narrowest width searched.
         pins: widths by layer name or pattern.
@@ -38,6 +41,7 @@ class Request:
     demands: tuple[Demand, ...]
     out: Path
     data: str | None = None
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
     mode: str | None = None
     seed: int = 0
     jobs: int | None = None

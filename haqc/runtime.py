@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,20 +56,35 @@ class Runtime:
             ) from error
         return dict(zip(self.outputs, results, strict=True))
 
+    @property
+    def samples_per_run(self) -> int | None:
+        """How many samples one run takes, no more and no fewer; ``None`` when it takes any number."""
+        extent = self._session.get_inputs()[0].shape[:1]
+        return extent[0] if extent and isinstance(extent[0], int) else None
+
     def first_output(self, split: Split, size: int = 250) -> np.ndarray:
-        """Gives the first output over a whole split, shape ``[N, ...]``.
+        """Gives the first output over a whole split, shape ``[N, ...]``, see :meth:`output`."""
+        return self.output(self.outputs[0], split, size)
+
+    def output(self, name: str, split: Split, size: int = 250) -> np.ndarray:
+        """Gives an output over a whole split, shape ``[N, ...]``.
 
         A model with a static batch gets exactly that many samples a run; the last run is filled up and cut.
+
+        Raises:
+            ModelError: the runtime fails on these inputs, or the output has not one row for each sample.
         """
-        extent = self._session.get_inputs()[0].shape[:1]
-        is_static = bool(extent) and isinstance(extent[0], int)
-        step = extent[0] if is_static else size
         parts = []
-        for start in range(0, len(split), step):
-            end = start + step if is_static else min(start + step, len(split))
-            batch = split.inputs(np.minimum(np.arange(start, end), len(split) - 1))
-            parts.append(self.run(dict(zip(self.inputs, batch, strict=True)))[self.outputs[0]])
-        return np.concatenate(parts)[: len(split)]
+        for inputs, count in replace(split, samples_per_run=self.samples_per_run).runs(size):
+            result = self.run(dict(zip(self.inputs, inputs, strict=True)))[name]
+            samples = len(inputs[0])
+            if result.shape[:1] != (samples,):
+                raise ModelError(
+                    f"output '{name}' has shape {list(result.shape)} for {samples} samples; haqc scores one row for "
+                    "each sample: export the model with the batch first in its outputs as well"
+                )
+            parts.append(result[:count])
+        return np.concatenate(parts)
 
 
 def _first_line(error: BaseException) -> str:

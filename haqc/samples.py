@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 
 from haqc import data, onnxfile
 from haqc.data.split import Dataset, Split
-from haqc.errors import DataError, VerificationError
+from haqc.effort import Effort
+from haqc.errors import DataError
 from haqc.findings import Measured
-from haqc.frontend import input_specs
-from haqc.mirror import Mirror
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.runtime import Runtime
 from haqc.score import Scoring, percent, scoring_for
@@ -22,11 +21,10 @@ from haqc.train import outputs
 from haqc.ui import Ui
 from haqc.workbench import Tuned
 
-SEARCH_SAMPLES = 2000
-"""Samples of the search split that score a policy during the search."""
+_RESHAPING = frozenset({"Cast", "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"})
 
-MIRROR_TOLERANCE = 1e-4
-"""Largest difference between mirror and onnxruntime on the float graph, as a share of the largest output."""
+_SCALING = frozenset({"Div", "LpNormalization", "LayerNormalization", "RMSNormalization", "Tanh"})
+"""Operators that end an embedding, and no row of class scores."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,8 @@ class Samples:
     Attributes:
         dataset: the three splits.
         scoring: what a score means.
-        logits: tensor that is trained and scored.
+        output: the graph output that is scored: the first of floating-point numbers.
+        logits: tensor that is trained (the output, or what goes into its Softmax).
         runtime: the original model.
         search: the part of the search split that scores.
         search_reference: labels, or the float model's outputs, on that part.
@@ -45,6 +44,7 @@ class Samples:
 
     dataset: Dataset
     scoring: Scoring
+    output: str
     logits: str
     runtime: Runtime
     search: Split
@@ -52,22 +52,24 @@ class Samples:
     float_accuracy: float
 
     @classmethod
-    def load(cls, request: Request, model: ir.Model, ui: Ui) -> Samples:
-        """Loads the data and sees what the float model makes of them.
+    def judge(cls, dataset: Dataset, path: Path, model: ir.Model, effort: Effort, ui: Ui) -> Samples:
+        """Sees what the float model makes of the data.
 
         Args:
-            request: names the data and the original model.
+            dataset: the data.
+            path: the original model.
             model: the cleaned model.
+            effort: says on how many samples policies are scored, and how many run together.
             ui: told the float model's score, and loudly when it is no accuracy.
 
         Raises:
-            DataError: the data cannot be read, do not fit the model, or the float model fails on them.
+            DataError: the data do not fit the model, the float model fails on them, or there is no output to score.
         """
-        dataset = data.load(request.data, input_specs(model), request.model, seed=request.seed)
-        runtime = Runtime(request.model)
-        search = dataset.search.take(slice(0, SEARCH_SAMPLES))
-        found = runtime.first_output(search)
-        scoring = scoring_for(found.shape, dataset.has_labels)
+        runtime = Runtime(path)
+        search = dataset.search.take(slice(0, effort.search))
+        output = _scored_output(model)
+        found = runtime.output(str(output.name), search, effort.run)
+        scoring = scoring_for(found.shape, dataset.has_labels, is_embedding=_is_embedding(output))
         if scoring.is_accuracy:
             data.check_labels(dataset, scoring.classes)
             assert search.labels is not None
@@ -76,6 +78,8 @@ class Samples:
                 f"{'No data: inputs are made up' if dataset.synthetic else 'No labels'}; "
                 f"'{scoring.metric}' is agreement with the float model, not accuracy"
             )
+        for name, words in dataset.made_up.items():
+            ui.say(f"made up for input '{name}': {words}")
         reference = search.labels if scoring.is_accuracy and search.labels is not None else found
         accuracy = percent(scoring.scores(found, reference))
         ui.say(f"float model on the search split ({len(search)} samples): {accuracy:.2f} % {scoring.metric}")
@@ -85,23 +89,8 @@ class Samples:
                 f"reaches {scoring.chance:.2f} %; check the scaling (scale, mean, std, layout in a data description) "
                 "and the order of the labels"
             )
-        return cls(dataset, scoring, _logits(model), runtime, search, reference, accuracy)
-
-    def check_mirror(self, mirror: Mirror) -> None:
-        """Refuses to go on when the mirror does not compute what the model computes.
-
-        Raises:
-            VerificationError: the outputs differ by more than rounding.
-        """
-        few = self.dataset.train.take(slice(0, 8))
-        expected, found = self.runtime.first_output(few), outputs(mirror, mirror.outputs[0], few)
-        largest = float(np.abs(expected).max()) or 1.0
-        gap = float(np.abs(expected - found).max()) if expected.shape == found.shape else float("inf")
-        if not gap <= MIRROR_TOLERANCE * largest:
-            raise VerificationError(
-                f"the mirror differs from the model at output '{mirror.outputs[0]}' by {gap:.3g} (largest magnitude "
-                f"{largest:.3g}); please report this with the model"
-            )
+        name, logits = str(output.name), str(_before_softmax(output).name)
+        return cls(dataset, scoring, name, logits, runtime, search, reference, accuracy)
 
     def measure(
         self,
@@ -110,22 +99,25 @@ class Samples:
         tuned_float: Tuned | None,
         found: SearchResult,
         emitted: ir.Model,
+        run: int,
     ) -> Measured:
-        """Reads the reported split, once, at the end: float model, both mirrors, and the emitted file at defaults."""
-        split, scoring = self.dataset.reported, self.scoring
-        original = self.runtime.first_output(split)
+        """Reads the reported split, once, at the end: float model, both mirrors, and the emitted file at defaults.
+
+        At most ``run`` samples run together.
+        """
+        split, scoring, output = self.dataset.reported, self.scoring, self.output
+        original = self.runtime.output(output, split, run)
         reference = split.labels if scoring.is_accuracy and split.labels is not None else original
-        output = network.mirror.outputs[0]
-        mirror = outputs(network, output, split)
+        mirror = outputs(network, output, split, run)
         finetuned = None
         if tuned_float is not None:
             network.mirror.load(tuned_float.state.parameters)
-            finetuned = outputs(network.mirror, output, split)
+            finetuned = outputs(network.mirror, output, split, run)
         return Measured(
             original=scoring.scores(original, reference),
             finetuned=None if finetuned is None else scoring.scores(finetuned, reference),
             mirror=scoring.scores(mirror, reference),
-            emitted=scoring.scores(Runtime(onnxfile.serialise(emitted)).first_output(split), reference),
+            emitted=scoring.scores(Runtime(onnxfile.serialise(emitted)).output(output, split, run), reference),
             search={
                 "float": self.float_accuracy,
                 "float_finetuned": None if tuned_float is None else tuned_float.accuracy,
@@ -135,10 +127,34 @@ class Samples:
         )
 
 
-def _logits(model: ir.Model) -> str:
-    """Gives the tensor that losses read: the first output, or what goes into a final Softmax."""
-    value = model.graph.outputs[0]
+def _scored_output(model: ir.Model) -> ir.Value:
+    """Gives the output that is scored.
+
+    Raises:
+        DataError: no output is of floating-point numbers.
+    """
+    for value in model.graph.outputs:
+        if value.dtype is None or value.dtype.is_floating_point():
+            return value
+    raise DataError(
+        "no output of the model is of floating-point numbers, so nothing can be scored; export what they are computed "
+        "from as an output as well"
+    )
+
+
+def _before_softmax(value: ir.Value) -> ir.Value:
+    """Gives the tensor that losses read: the output in 32 bits, or what goes into a final Softmax."""
+    for passed in (("Cast",), ("Softmax", "LogSoftmax")):
+        node = value.producer()
+        source = None if node is None else node.inputs[0]
+        if node is not None and source is not None and node.op_type in passed and source.dtype == ir.DataType.FLOAT:
+            value = source
+    return value
+
+
+def _is_embedding(value: ir.Value) -> bool:
+    """Whether an output is a direction rather than a row of classes: the last thing done to it is to scale it."""
     node = value.producer()
-    if node is not None and node.op_type in ("Softmax", "LogSoftmax") and node.inputs[0] is not None:
-        value = node.inputs[0]
-    return str(value.name)
+    while node is not None and node.op_type in _RESHAPING and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    return node is not None and node.op_type in _SCALING

@@ -60,12 +60,13 @@ class Scoring:
         return np.asarray(np.where(norms > 0, cosines, lengths[0] == lengths[1]), np.float64)
 
 
-def scoring_for(output_shape: tuple[int, ...], labelled: bool) -> Scoring:
-    """Picks the scoring for a model's first output.
+def scoring_for(output_shape: tuple[int, ...], labelled: bool, *, is_embedding: bool = False) -> Scoring:
+    """Picks the scoring for a model's output.
 
     Args:
         output_shape: shape of the output for one batch, the batch first.
         labelled: whether there are labels.
+        is_embedding: whether rows of the output are directions rather than scores of classes; labels overrule it.
 
     Raises:
         DataError: there are labels, but the output is not one row of classes a sample.
@@ -76,7 +77,7 @@ def scoring_for(output_shape: tuple[int, ...], labelled: bool) -> Scoring:
             f"labels do not fit the model's output of shape {list(output_shape)}; class labels need an output "
             "[batch, classes]: leave the labels out to compile label-free"
         )
-    if classifies:
+    if classifies and (labelled or not is_embedding):
         return Scoring("top-1" if labelled else "agreement", output_shape[1])
     return Scoring("cosine")
 

@@ -86,7 +86,7 @@ def fine_tune(
     """
     if recipe.samples <= 0:
         return
-    recipe = replace(recipe, batch=min(recipe.batch, len(split)))
+    recipe = _fitted(recipe, split)
     mirror = network.mirror if isinstance(network, QuantisedMirror) else network
     weights = [mirror.value(name) for name in mirror.layer_parameters(graph)]
     groups = [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in weights]
@@ -113,12 +113,20 @@ def fine_tune(
 
 def outputs(network: Mirror | QuantisedMirror, tensor: str, split: Split, batch: int = 250) -> np.ndarray:
     """Gives one tensor over a whole split, shape ``[N, ...]``."""
+    parts = []
     with torch.no_grad():
-        parts = [
-            network.run(tuple(torch.from_numpy(array) for array in split.inputs(index)), (tensor,))[0].numpy()
-            for index in _slices(len(split), batch)
-        ]
+        for inputs, count in split.runs(batch):
+            (part,) = network.run(tuple(torch.from_numpy(array) for array in inputs), (tensor,))
+            parts.append(part.numpy()[:count])
     return np.concatenate(parts)
+
+
+def _fitted(recipe: Recipe, split: Split) -> Recipe:
+    """Gives a recipe whose batches the model takes."""
+    each = split.samples_per_run
+    if each is None:
+        return replace(recipe, batch=min(recipe.batch, len(split)))
+    return replace(recipe, batch=each, samples=-(-recipe.samples // each) * each)
 
 
 def _loss(student: Tensor, teacher: Tensor, labels: Tensor | None, scoring: Scoring, recipe: Recipe) -> Tensor:
@@ -154,10 +162,6 @@ def _order(count: int, recipe: Recipe, seed: int) -> Iterator[np.ndarray]:
             pool = np.concatenate([pool, generator.permutation(count)])
         yield pool[:size]
         pool, left = pool[size:], left - size
-
-
-def _slices(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 def _rms(parameter: Tensor) -> float:

@@ -42,6 +42,7 @@ class Bench:
         search: the part of the search split that scores, and what it is scored against.
         reference: labels, or the float network's logits, on it.
         probe: a few training samples for sensitivities.
+        run: samples that run forward together at most.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
         seed: of everything random in a job.
     """
@@ -56,6 +57,7 @@ class Bench:
     search: Split
     reference: np.ndarray
     probe: Split
+    run: int
     short: Recipe
     middle: Recipe
     long: Recipe
@@ -115,7 +117,7 @@ class Worker:
         errors = []
         for bits in widths:
             self.mirror.quantisers = {name: self._quantiser(name, bits) for name in self.bench.graph.sharing(tensor)}
-            found = outputs(self.mirror, self.bench.logits, self.bench.probe)
+            found = outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run)
             errors.append(float(np.square(found - exact).sum()) / scale)
         self.mirror.quantisers = {}
         advance(len(widths))
@@ -123,7 +125,7 @@ class Worker:
 
     @cached_property
     def _probe_logits(self) -> np.ndarray:
-        return outputs(self.mirror, self.bench.logits, self.bench.probe)
+        return outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run)
 
     def _quantiser(self, tensor: str, bits: int) -> ActivationQuantiser | WeightQuantiser:
         calibration = self.bench.calibration
@@ -145,5 +147,5 @@ class Worker:
         fine_tune(
             network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, recipe, bench.seed, advance
         )
-        found = outputs(network, bench.logits, bench.search)
+        found = outputs(network, bench.logits, bench.search, bench.run)
         return percent(bench.scoring.scores(found, bench.reference))

@@ -238,7 +238,7 @@ def _output_difference(got: Mapping[str, np.ndarray], expected: Mapping[str, np.
 
 def _run(runtime: Runtime, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Runs in the parts that the mirror's probes ran in; the first input has the batch first."""
-    count = parts(len(next(iter(inputs.values()))))
+    count = parts(len(next(iter(inputs.values()))), runtime.samples_per_run)
     pieces = zip(*(np.split(array, count) for array in inputs.values()), strict=True)
     results = [runtime.run(dict(zip(inputs, piece, strict=True))) for piece in pieces]
-    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+    return {name: np.concatenate([np.atleast_1d(result[name]) for result in results]) for name in results[0]}

@@ -379,12 +379,19 @@ def test_a_file_that_differs_is_not_emitted(
 def test_a_mirror_that_differs_is_refused(
     haqc: CommandLine, jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from haqc import samples
+    from haqc import compiler
 
-    outputs = samples.outputs
-    monkeypatch.setattr(samples, "outputs", lambda *arguments: outputs(*arguments) + 0.01)
+    build = compiler.from_onnx
+
+    def build_wrongly(model: Any) -> Any:
+        mirror = build(model)
+        mirror.value("block3.expand.weight").data *= 1.01
+        return mirror
+
+    monkeypatch.setattr(compiler, "from_onnx", build_wrongly)
     sentence = haqc.compile_digits(tmp_path / "out").sentence(4)
-    assert sentence.startswith("the mirror differs from the model at output 'logits' by 0.01")
+    assert re.match(r"the mirror differs from the model at output 'logits' by 0\.0\d+ of its largest", sentence)
+    assert ", first at tensor 'block3.expand.out' of Conv 'block3.expand'" in sentence
     assert (jobs.done, haqc.tree(tmp_path)) == ([], {})
 
 

@@ -46,14 +46,15 @@ def test_pose_gives_the_cleaned_model_and_its_layers(tmp_path: Path) -> None:
 def test_input_specs_name_type_and_shape(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     model = small_model(
-        "(float[batch,3] a, int64[2,batch] b) => (float[batch,3] y) { y = MatMul (a, w) }", {"w": draw(3, 3)}
+        "(float[batch,3] a, int64[batch,length] b) => (float[batch,3] y) { y = MatMul (a, w) }", {"w": draw(3, 3)}
     )
     path.write_bytes(model.SerializeToString())
     specs = input_specs(onnxfile.read(path))
     assert specs == (
         InputSpec("a", np.dtype(np.float32), (None, 3)),
-        InputSpec("b", np.dtype(np.int64), (2, None)),
+        InputSpec("b", np.dtype(np.int64), (None, None)),
     )
+    assert input_specs(onnxfile.read(path), {"b": (1, 5)})[1].shape == (None, 5)
 
 
 def test_an_input_without_a_shape_is_refused() -> None:

@@ -23,26 +23,18 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 LAYERS = (
     ("errors",),
     (
-        *(
-            "budget",
-            "calibration",
-            "clock",
-            "codes",
-            "dimensions",
-            "graph",
-            "hardware",
-            "measurements",
-            "policy",
-            "precision",
-        ),
-        *("probe", "request", "result", "searchlog", "target", "ui"),
+        *("budget", "calibration", "clock", "codes", "dimensions", "effort", "graph", "hardware", "measurements"),
+        *("policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
         *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
-    ("calibrate_target", "calibrated_file", "check", "compiler", "frontend", "measured_layers", "problem", "samples"),
+    (
+        *("calibrate_target", "calibrated_file", "check", "compiler", "equality", "frontend", "measured_layers"),
+        *("plan", "problem", "roles", "samples"),
+    ),
     ("__main__", "cli", "console", "fitview", "targetview"),
 )
 # The pass from ONNX to ONNX needs nothing of haqc, so the mirror, which takes models as they come, may call it.

@@ -47,6 +47,7 @@ def bench(prepared: Prepared) -> Bench:
         search=search,
         reference=outputs(mirror, "y", search),
         probe=train.take(slice(0, 16)),
+        run=100,
         short=Recipe(64, 16),
         middle=Recipe(64, 16),
         long=Recipe(192, 16),

@@ -20,37 +20,68 @@ from haqc.data.members import Part, arrange
 from haqc.data.npz import read_npz
 from haqc.data.split import Dataset, InputSpec, Split, Transform, shape_text
 from haqc.data.splits import Ranges, divide
-from haqc.data.synthetic import REPORTED_COUNT, SEARCH_COUNT, TRAIN_COUNT, make_inputs
+from haqc.data.synthetic import Counts, Role, make_inputs, words_for
 from haqc.errors import DataError
 
-__all__ = ["Dataset", "InputSpec", "Split", "Transform", "check_labels", "load"]
+__all__ = ["Counts", "Dataset", "InputSpec", "Role", "Split", "Transform", "check_labels", "describe", "load"]
 
 
-def load(source: str | None, inputs: tuple[InputSpec, ...], model_path: Path, *, seed: int = 0) -> Dataset:
-    """Loads the data for a model and divides them into train, search and reported splits.
+def describe(source: str | None, model_path: Path) -> Description | None:
+    """Decides what the data are and how they are read; reads none of them.
 
     Args:
         source: what ``--data`` names: an ``.npz`` file, a folder of IDX files or of class folders, a data description
             (``.toml``) or ``package.module:function``. ``None`` reads the description beside the model
-            (``STEM.data.toml``), or makes up inputs when there is none.
+            (``STEM.data.toml``).
+        model_path: the model's file.
+
+    Returns:
+        The description, or ``None`` when no source is named and none stands beside the model.
+
+    Raises:
+        DataError: the source is of no kind that is known, or the description is wrong.
+    """
+    if source is not None:
+        return _describe(source)
+    beside = model_path.parent / f"{model_path.stem}.data.toml"
+    return read_description(beside, found_beside_model=True) if beside.is_file() else None
+
+
+def load(
+    source: str | None,
+    inputs: tuple[InputSpec, ...],
+    model_path: Path,
+    *,
+    seed: int = 0,
+    roles: Mapping[str, Role] | None = None,
+    counts: Counts | None = None,
+) -> Dataset:
+    """Loads the data for a model and divides them into train, search and reported splits.
+
+    Args:
+        source: what ``--data`` names, see :func:`describe`. Where that is nothing, inputs are made up.
         inputs: the model's inputs, in its order.
         model_path: the model's file.
         seed: only for made-up inputs; how data are divided does not depend on it.
+        roles: what the model does with its inputs, for made-up ones; data where nothing is said.
+        counts: samples that are made up for each split; 1,024, 256 and 512 when ``None``.
 
     Raises:
-        DataError: the source cannot be read, is empty, or does not fit the inputs.
+        DataError: the source cannot be read, is empty, or does not fit the inputs; or an input of open length, or of a
+            type that is no number, would have to be made up.
     """
     if not inputs or not all(spec.shape for spec in inputs):
         raise DataError(f"{model_path}: there is no input, or one without a batch axis; give inputs [batch, ...]")
-    if source is not None:
-        return _read(_describe(source), inputs)
-    beside = model_path.parent / f"{model_path.stem}.data.toml"
-    if beside.is_file():
-        return _read(read_description(beside, found_beside_model=True), inputs)
-    first, second = TRAIN_COUNT, TRAIN_COUNT + SEARCH_COUNT
-    ranges = Ranges(train=(0, first), search=(first, second), reported=(second, second + REPORTED_COUNT))
+    description = describe(source, model_path)
+    if description is not None:
+        return _read(description, inputs)
+    chosen = counts or Counts()
+    first, second = chosen.train, chosen.train + chosen.search
+    ranges = Ranges(train=(0, first), search=(first, second), reported=(second, second + chosen.reported))
     description = Description("synthetic", "synthetic", ranges=ranges)
-    return _assemble(make_inputs(inputs, seed), inputs, description, "synthetic")
+    dataset = _assemble(make_inputs(inputs, seed, roles, chosen), inputs, description, "synthetic")
+    words = {spec.name: words_for(spec, (roles or {}).get(spec.name, Role())) for spec in inputs}
+    return replace(dataset, made_up=words)
 
 
 def check_labels(dataset: Dataset, classes: int) -> None:
@@ -127,8 +158,8 @@ def _assemble(
     if test is not None:
         _fit(test, inputs, description.transform, where)
     splits = divide(
-        Split(stored.arrays, stored.labels, transforms),
-        None if test is None else Split(test.arrays, test.labels, transforms),
+        Split(stored.arrays, stored.labels, transforms, inputs[0].shape[0]),
+        None if test is None else Split(test.arrays, test.labels, transforms, inputs[0].shape[0]),
         description.ranges,
         where,
     )

@@ -6,7 +6,7 @@ memory of a data set is that of its stored arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -117,6 +117,7 @@ class Split:
         arrays: one array per model input, in the model's order, samples along the first axis.
         labels: class per sample, int64, or ``None``.
         transforms: one per array.
+        samples_per_run: how many samples one run of the cleaned model takes, no more and no fewer; ``None`` for any.
 
     Raises:
         DataError: the lengths differ.
@@ -125,6 +126,7 @@ class Split:
     arrays: tuple[np.ndarray, ...]
     labels: np.ndarray | None
     transforms: tuple[Transform, ...]
+    samples_per_run: int | None = None
 
     def __post_init__(self) -> None:
         lengths = [len(array) for array in self.arrays] + ([] if self.labels is None else [len(self.labels)])
@@ -148,7 +150,21 @@ class Split:
     def take(self, index: slice | np.ndarray) -> Split:
         """Gives the chosen samples as a split; a slice shares memory, an array of sample numbers copies."""
         labels = None if self.labels is None else self.labels[index]
-        return Split(tuple(array[index] for array in self.arrays), labels, self.transforms)
+        return Split(tuple(array[index] for array in self.arrays), labels, self.transforms, self.samples_per_run)
+
+    def runs(self, size: int) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
+        """Yields what one run after the other takes, in order, and how many of its samples count.
+
+        At most ``size`` samples a run; where the model takes a fixed number, exactly so many, and the last run is
+        filled up with the last sample, which does not count again.
+        """
+        step = self.samples_per_run or size
+        for start in range(0, len(self), step):
+            count = min(step, len(self) - start)
+            if self.samples_per_run is None or count == step:
+                yield self.inputs(slice(start, start + count)), count
+            else:
+                yield self.inputs(np.minimum(np.arange(start, start + step), len(self) - 1)), count
 
     def batches(self, size: int) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray | None]]:
         """Yields inputs and labels, ``size`` samples at a time, in order; the last batch may be smaller."""
@@ -170,6 +186,7 @@ class Dataset:
         name: the data's file, folder or function name, for reports.
         digest: SHA-256 of what is stored and how it is transformed and split; no path and no date enters it.
         synthetic: whether the samples are made up because there was no data.
+        made_up: what was made up for each input, in words; empty when there was data.
     """
 
     train: Split
@@ -178,6 +195,12 @@ class Dataset:
     name: str
     digest: str
     synthetic: bool
+    made_up: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sample_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of one sample of every input, as the model takes it."""
+        return tuple(array.shape[1:] for array in self.train.inputs(slice(0, 1)))
 
     @property
     def has_labels(self) -> bool:

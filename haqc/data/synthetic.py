@@ -1,8 +1,11 @@
-"""Makes up inputs when there are no data: seeded normal noise, smoothed where the input is an image."""
+"""Makes up inputs when there are no data: each input gets values of the kind that the model reads it as."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -10,36 +13,80 @@ from haqc.data.memory import check_size
 from haqc.data.split import InputSpec
 from haqc.errors import DataError
 
-TRAIN_COUNT, SEARCH_COUNT, REPORTED_COUNT = 1_024, 256, 512
 _BLOCK = 64  # samples made at a time, which bounds the memory the smoothing needs
 
 
-def make_inputs(inputs: tuple[InputSpec, ...], seed: int) -> dict[str, np.ndarray]:
-    """Gives 1,792 samples per input under the inputs' names: 1,024 to train, 256 to search and 512 to report on.
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many samples are made up for each split."""
 
-    Every value is normal with mean 0 and deviation 1. Images are averaged over squares (wrapping round at the edges)
-    of up to a quarter of their side, because pure noise drives a convolution unlike any picture.
+    train: int = 1_024
+    search: int = 256
+    reported: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What the model does with an input.
+
+    Attributes:
+        kind: ``index`` when it picks rows of a table, ``mask`` when it says which places count, else ``data``.
+        limit: rows of the table, for an index: values lie in ``[0, limit)``.
+    """
+
+    kind: Literal["data", "index", "mask"] = "data"
+    limit: int = 0
+
+
+def make_inputs(
+    inputs: tuple[InputSpec, ...], seed: int, roles: Mapping[str, Role] | None = None, counts: Counts | None = None
+) -> dict[str, np.ndarray]:
+    """Gives samples for each input under the inputs' names, those to train first, then to search, then to report on.
+
+    Data are normal with mean 0 and deviation 1. Images are averaged over squares (wrapping round at the edges) of up
+    to a quarter of their side, because pure noise drives a convolution unlike any picture. Indices are drawn evenly
+    from the rows of their table; masks, and whole numbers that pick nothing, are ones.
+
+    Args:
+        inputs: the model's inputs.
+        seed: of all draws.
+        roles: what the model does with its inputs; data where nothing is said.
+        counts: samples of each split; 1,024, 256 and 512 when ``None``.
 
     Raises:
-        DataError: an input takes integers or has an open axis besides the batch, so that data are needed.
+        DataError: an input has an open axis besides the batch, so that its length must be given, or the samples would
+            not fit into memory.
     """
-    count = TRAIN_COUNT + SEARCH_COUNT + REPORTED_COUNT
+    chosen = counts or Counts()
+    count = chosen.train + chosen.search + chosen.reported
     for spec in inputs:
         _check(spec)
     check_size(sum(count * math.prod(_axes(spec)) * spec.dtype.itemsize for spec in inputs), "synthetic inputs")
-    return {spec.name: _samples(spec, count, np.random.default_rng((seed, i))) for i, spec in enumerate(inputs)}
+    made = {}
+    for place, spec in enumerate(inputs):
+        role = (roles or {}).get(spec.name, Role())
+        made[spec.name] = _samples(spec, role, count, np.random.default_rng((seed, place)))
+    return made
+
+
+def words_for(spec: InputSpec, role: Role) -> str:
+    """Says what is made up for an input."""
+    if role.kind == "index":
+        return f"whole numbers from 0 to {_largest(spec, role)}, drawn evenly: rows of the table it picks from"
+    if _is_ones(spec, role):
+        return "ones: a mask that hides nothing" if role.kind == "mask" else "ones: whole numbers that pick no row"
+    smoothed = ", smoothed as an image" if len(spec.shape) == 4 else ""
+    return f"normal noise of mean 0 and deviation 1{smoothed}"
 
 
 def _check(spec: InputSpec) -> None:
-    if spec.dtype.kind != "f":
-        raise DataError(
-            f"{spec} takes {spec.dtype}, for which no inputs can be made up; "
-            "give data with --data, for example an .npz with one array per model input"
-        )
+    if spec.dtype.kind not in "biuf":
+        raise DataError(f"{spec} takes {spec.dtype}, for which nothing can be made up; give data with --data")
     if None in spec.sample_shape:
+        example = ",".join("1" if place == 0 else str(axis or 128) for place, axis in enumerate(spec.shape))
         raise DataError(
-            f"{spec} has an open axis besides the batch, so no inputs can be made up; "
-            "give data with --data, or fix the axis in the model"
+            f"{spec} has an open axis besides the batch, so no inputs can be made up; state the length you mean, for "
+            f"example --shape {spec.name}={example}, or give data with --data"
         )
 
 
@@ -47,7 +94,19 @@ def _axes(spec: InputSpec) -> tuple[int, ...]:
     return tuple(axis for axis in spec.sample_shape if axis is not None)
 
 
-def _samples(spec: InputSpec, count: int, generator: np.random.Generator) -> np.ndarray:
+def _is_ones(spec: InputSpec, role: Role) -> bool:
+    return role.kind == "mask" or spec.dtype.kind != "f"
+
+
+def _largest(spec: InputSpec, role: Role) -> int:
+    return role.limit - 1 if spec.dtype.kind not in "iu" else min(role.limit - 1, int(np.iinfo(spec.dtype).max))
+
+
+def _samples(spec: InputSpec, role: Role, count: int, generator: np.random.Generator) -> np.ndarray:
+    if role.kind == "index":
+        return generator.integers(0, _largest(spec, role) + 1, (count, *_axes(spec))).astype(spec.dtype)
+    if _is_ones(spec, role):
+        return np.ones((count, *_axes(spec)), spec.dtype)
     samples = np.empty((count, *_axes(spec)), spec.dtype)
     spatial = () if len(spec.shape) != 4 else (1, 2) if spec.image_channel_axis == 3 else (2, 3)
     for start in range(0, count, _BLOCK):

@@ -132,9 +132,14 @@ class QuantisedMirror(nn.Module):
         steps = {tensor: quantiser.log_scale for tensor, quantiser in self.activations.items()}
         return steps | {tensor: quantiser.log_scale for tensor, quantiser in self.weights.items()}
 
-    def probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
-        """Runs the mirror on a few inputs and keeps every code it computed."""
-        count = parts(len(inputs[0]))
+    def probe(self, inputs: tuple[np.ndarray, ...], samples_per_run: int | None = None) -> Probe:
+        """Runs the mirror on a few inputs and keeps every code it computed.
+
+        Args:
+            inputs: one array per graph input, samples first.
+            samples_per_run: how many the model takes at a time, no more and no fewer; ``None`` for any number.
+        """
+        count = parts(len(inputs[0]), samples_per_run)
         pieces = zip(*(np.split(array, count) for array in inputs), strict=True)
         return Probe.join([self._probe(piece) for piece in pieces])
 

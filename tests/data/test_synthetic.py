@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from haqc.data.split import InputSpec
-from haqc.data.synthetic import make_inputs
+from haqc.data.synthetic import Counts, Role, make_inputs, words_for
 from haqc.errors import DataError
 
 F32 = np.dtype(np.float32)
@@ -57,10 +57,42 @@ def test_inputs_of_one_model_differ() -> None:
     assert not np.array_equal(members["a"], members["b"])
 
 
+def test_counts_are_those_asked_for() -> None:
+    specs = (InputSpec("a", F32, (None, 4)),)
+    assert make_inputs(specs, 0, counts=Counts(5, 3, 2))["a"].shape == (10, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.float32])
+def test_indices_cover_their_table_and_no_more(dtype: type) -> None:
+    spec = InputSpec("ids", np.dtype(dtype), (None, 50))
+    ids = make_inputs((spec,), 0, {"ids": Role("index", 30)})["ids"]
+    assert ids.dtype == dtype
+    assert set(np.unique(ids)) == set(range(30))
+    assert np.bincount(ids.ravel().astype(int)).std() < 4 * np.sqrt(ids.size / 30)
+    assert words_for(spec, Role("index", 30)).startswith("whole numbers from 0 to 29, drawn evenly")
+
+
+def test_an_index_stays_within_its_own_type() -> None:
+    spec = InputSpec("ids", np.dtype(np.int8), (None, 500))
+    ids = make_inputs((spec,), 0, {"ids": Role("index", 30_000)})["ids"]
+    assert (ids.min(), ids.max()) == (0, 127)
+    assert "from 0 to 127" in words_for(spec, Role("index", 30_000))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "role"),
+    [(np.bool_, Role("mask")), (np.int64, Role("mask")), (np.float32, Role("mask")), (np.int64, Role())],
+)
+def test_masks_and_other_whole_numbers_are_ones(dtype: type, role: Role) -> None:
+    spec = InputSpec("mask", np.dtype(dtype), (None, 5))
+    mask = make_inputs((spec,), 0, {"mask": role})["mask"]
+    assert mask.dtype == dtype
+    assert (mask == 1).all()
+    assert words_for(spec, role).startswith("ones: ")
+
+
 def test_what_cannot_be_made_up_is_refused() -> None:
-    with pytest.raises(DataError, match=r"takes int64.*give data with --data"):
-        made(4, dtype=np.dtype(np.int64))
-    with pytest.raises(DataError, match=r"open axis besides the batch.*give data with --data"):
+    with pytest.raises(DataError, match=r"open axis besides the batch.*--shape image=1,3,128,8, or give data"):
         made(3, None, 8)
     with pytest.raises(DataError, match="would take"):
         made(3, 2**20, 2**20)

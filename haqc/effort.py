@@ -1,0 +1,93 @@
+"""How much a compile runs: as much as serves small networks, and what can be afforded of large ones.
+
+Every phase may spend a fixed amount of work; what it runs follows from the work that one sample takes. Time plays no
+part, so equal inputs give equal counts on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from haqc.graph import Graph
+
+_OPERATIONS_PER_VALUE = 16
+"""Work of storing, quantising and reading one activation value, in multiply-accumulates."""
+
+_CALIBRATION_WORK = 64e9
+_SENSITIVITY_WORK = 4e12
+_SCORE_WORK = 64e9
+_SHORT_WORK = 128e9
+_LONG_WORK = 8e12
+_TRAINING_FACTOR = 3
+"""A training step runs forward once and backward at twice the work."""
+
+_SMALLEST_TRAINING = 128
+"""A fine-tune on fewer samples changes nothing but the noise, so it is left out."""
+
+_LARGEST_RUN_VALUES = 1 << 24
+"""Values of the largest tensor in one run forward."""
+
+_LARGEST_STEP_VALUES = 1 << 26
+"""Values of all tensors in one training step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a compile runs of a model.
+
+    Attributes:
+        calibration: training samples that choose the grids.
+        sensitivity: training samples on which each operand alone is quantised at each width.
+        search: samples of the search split that score a policy.
+        short, long: training samples of the fine-tune behind every score, and of the winner's, where there are labels.
+        run: samples that run forward together at most.
+        step: samples of one training step at most.
+        made_up: samples that are made up to train, to search and to report on, where there are no data.
+    """
+
+    calibration: int
+    sensitivity: int
+    search: int
+    short: int
+    long: int
+    run: int
+    step: int
+    made_up: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, graph: Graph, settings: int) -> Effort:
+        """Chooses the counts.
+
+        Args:
+            graph: the model.
+            settings: widths of free operands, summed over the operands: what sensitivity measures.
+        """
+        values = [*graph.tensor_values.values(), 1]
+        work = max(1, graph.macs + _OPERATIONS_PER_VALUE * sum(values))
+        return cls(
+            calibration=_count(_CALIBRATION_WORK, work, 32, 512),
+            sensitivity=_count(_SENSITIVITY_WORK, work * max(1, settings), 2, 128),
+            search=_count(_SCORE_WORK, work, 32, 2_000),
+            short=_training(_SHORT_WORK, work, 1_000),
+            long=_training(_LONG_WORK, work, 60_000),
+            run=_count(_LARGEST_RUN_VALUES, max(values), 1, 250),
+            step=_count(_LARGEST_STEP_VALUES, sum(values), 4, 64),
+            made_up=(
+                _count(_SCORE_WORK, work, 64, 1_024),
+                _count(_SCORE_WORK, work, 32, 256),
+                _count(_SCORE_WORK, work, 64, 512),
+            ),
+        )
+
+    def to_json(self) -> dict[str, int | list[int]]:
+        """Gives the counts for the report."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def _count(allowance: float, each: int, least: int, most: int) -> int:
+    return max(least, min(most, int(allowance // each)))
+
+
+def _training(allowance: float, work: int, most: int) -> int:
+    count = _count(allowance, _TRAINING_FACTOR * work, 0, most)
+    return count if count >= _SMALLEST_TRAINING else 0

@@ -1,0 +1,109 @@
+"""Whether mirror, cleaned model and original model compute the same, before anything is quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from haqc import onnxfile
+from haqc.data.split import Split
+from haqc.errors import VerificationError
+from haqc.frontend import Front
+from haqc.mirror import Mirror
+from haqc.runtime import Runtime
+
+MIRROR_TOLERANCE = 1e-4
+"""Largest difference of floats, as a share of the largest magnitude of their tensor."""
+
+HALF_TOLERANCE = 0.05
+"""Such a share between cleaned and original model where the original rounds to 16 bits, and the cleaned does not.
+
+A float16 has 11 bits, and what a network of them rounds adds up; what this finds is a graph gone wrong.
+"""
+
+SAMPLES = 8
+_EDGE_SHARE = 0.01
+
+
+def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split) -> None:
+    """Refuses to go on when the mirror does not compute what the model computes, in all of its outputs.
+
+    Args:
+        mirror: the float mirror.
+        front: the cleaned model, which the mirror must equal to rounding.
+        original: the model as it was given, which the cleaned model must equal: to rounding, or where it computes in
+            16 bits, within :data:`HALF_TOLERANCE`.
+        split: samples, of which the first few run.
+
+    Raises:
+        VerificationError: an output differs; the message names it, and the first tensor that does.
+    """
+    few = split.take(slice(0, split.samples_per_run or SAMPLES))
+    inputs, _ = next(few.runs(SAMPLES))
+    given = dict(zip(mirror.inputs, inputs, strict=True))
+    expected = Runtime(onnxfile.serialise(front.model)).run(given)
+    for name, found in zip(mirror.outputs, _values(mirror, inputs, mirror.outputs), strict=True):
+        gap = gap_between(found, expected[name])
+        if not gap <= MIRROR_TOLERANCE:
+            first = _first_difference(mirror, front, given)
+            raise VerificationError(
+                f"the mirror differs from the model at output '{name}' by {gap:.3g} of its largest magnitude{first}; "
+                "please report this with the model"
+            )
+    tolerance = HALF_TOLERANCE if front.is_half else MIRROR_TOLERANCE
+    if original.samples_per_run not in (None, len(inputs[0])):
+        given = _filled(given, original.samples_per_run)
+        expected = Runtime(onnxfile.serialise(front.model)).run(given)
+    for name, array in original.run(given).items():
+        gap = gap_between(expected[name], array)
+        if not gap <= tolerance:
+            raise VerificationError(
+                f"the cleaned model differs from the original at output '{name}' by {gap:.3g} of its largest "
+                f"magnitude, where {tolerance:g} is allowed; please report this with the model"
+            )
+
+
+def gap_between(found: np.ndarray, expected: np.ndarray) -> float:
+    """Gives the largest difference as a share of the largest magnitude expected.
+
+    Infinities and NaN must stand in the same places. Whole numbers and truth values differ by 1 where more than a
+    hundredth of them do, and by 0 otherwise: what is compared or counted may lie on an edge.
+    """
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return float("inf")
+    if expected.dtype.kind != "f":
+        return float((found != expected).mean() > _EDGE_SHARE) if expected.size else 0.0
+    is_finite = np.isfinite(expected)
+    if not np.array_equal(found[~is_finite], expected[~is_finite], equal_nan=True):
+        return float("inf")
+    a, b = found[is_finite].astype(np.float64), expected[is_finite].astype(np.float64)
+    return float(np.abs(a - b).max(initial=0.0) / (np.abs(b).max(initial=0.0) or 1.0))
+
+
+def _values(mirror: Mirror, inputs: tuple[np.ndarray, ...], wanted: tuple[str, ...]) -> list[np.ndarray]:
+    with torch.no_grad():
+        values = mirror.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
+    found = dict(zip(dict.fromkeys(wanted), values, strict=True))
+    return [found[name].numpy() for name in wanted]
+
+
+def _filled(given: Mapping[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
+    """Gives exactly ``count`` samples: the first ones, the last of them repeated."""
+    return {name: array[np.minimum(np.arange(count or 1), len(array) - 1)] for name, array in given.items()}
+
+
+def _first_difference(mirror: Mirror, front: Front, given: Mapping[str, np.ndarray]) -> str:
+    """Names the first tensor, in the order of the graph, in which mirror and cleaned model differ."""
+    exposed = front.model.clone()
+    exposed.graph.outputs[:] = [
+        value for node in exposed.graph for value in node.outputs if value.name and value.type is not None
+    ]
+    expected = Runtime(onnxfile.serialise(exposed), optimised=False).run(given)
+    for value in exposed.graph.outputs:
+        name, node = str(value.name), value.producer()
+        (found,) = _values(mirror, tuple(given.values()), (name,))
+        if node is not None and not gap_between(found, expected[name]) <= MIRROR_TOLERANCE:
+            return f", first at tensor '{name}' of {node.op_type} '{node.name}'"
+    return ""
