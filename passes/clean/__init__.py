@@ -12,16 +12,11 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 from onnx_ir.passes import common
-from onnxscript.rewriter import RewritePass
-from onnxscript.rewriter.rules.common import (
-    fuse_batchnorm_into_conv_rule,
-    fuse_batchnorm_into_conv_transpose_rule,
-    fuse_batchnorm_into_gemm_rule,
-)
 
 from haqc.errors import ModelError
 from haqc.onnxfile import METADATA_KEY
 from haqc.passes.clean.batch import free_batch
+from haqc.passes.clean.batchnorm import FoldBatchNormPass
 from haqc.passes.clean.bias import unshare_biases
 from haqc.passes.clean.convert import MIN_OPSET, convert
 from haqc.passes.clean.dequantise import RestoreWeightsPass, restore_weights
@@ -31,7 +26,7 @@ from haqc.passes.clean.merge import MergeInitialisersPass
 from haqc.passes.clean.name import NodeNames
 from haqc.passes.clean.pair import remove_pairs
 from haqc.passes.clean.qonnx import remove_qonnx
-from haqc.passes.clean.refuse import refuse_integer_arithmetic
+from haqc.passes.clean.refuse import refuse_integer_arithmetic, refuse_training
 from haqc.passes.clean.remark import remark, remarks
 from haqc.passes.clean.rules import GemmPass, RewriteRulesPass
 
@@ -47,14 +42,15 @@ _ROUNDS = 3
 def clean(model: ir.Model) -> ir.Model:
     """Gives the model in the form that all later passes work on; the model given is changed.
 
-    Batch-norms behind a Conv, ConvTranspose or Gemm are folded, ``MatMul + Add`` of a constant vector becomes Gemm
-    where both operands are of rank two, initialisers are no inputs, the opset is at least 21, every node has a unique
-    name, and a batch size that the exporter froze is free again, unless the graph is built for that size alone.
-    Large constants are not read: those computed from them are computed when somebody reads them. What people should
-    know of the changes, :func:`remarks` gives.
+    Batch-norms beside a Conv, ConvTranspose, Gemm or MatMul are folded where that is exact, ``MatMul + Add`` of a
+    constant vector becomes Gemm where both operands are of rank two, quantisers are undone, floats have 32 bits,
+    initialisers are no inputs, the opset is at least 21, every node has a unique name, and a batch size that the
+    exporter froze is free again, unless the graph is built for that size alone. Large constants are not read: those
+    computed from them are computed when somebody reads them. What people should know of the changes, :func:`remarks`
+    gives.
 
     Raises:
-        ModelError: the opset conversion or the folding failed; the message says where.
+        ModelError: the model cannot be brought into this form; the message says where and why.
     """
     model.ir_version = max(_MIN_IR_VERSION, model.ir_version)
     try:
@@ -81,6 +77,7 @@ def _restructure(model: ir.Model) -> NodeNames:
         common.LiftSubgraphInitializersToMainGraphPass(),
     )(model)
     model.functions.clear()
+    refuse_training(model)
     convert(model)
     _drop_absent_inputs(model)
     names = NodeNames.of(model)
@@ -92,7 +89,8 @@ def _restructure(model: ir.Model) -> NodeNames:
         FoldLargePass(),
         RestoreWeightsPass(),
         GemmPass(),
-        RewritePass(_BATCH_NORM_RULES),
+        MergeInitialisersPass(),
+        FoldBatchNormPass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.LiftSubgraphInitializersToMainGraphPass(),
         common.IdentityEliminationPass(),
@@ -123,13 +121,6 @@ def _restore_floats(model: ir.Model) -> None:
     floats = unify_floats(model)
     if floats:
         remark(model, floats)
-
-
-_BATCH_NORM_RULES = (
-    fuse_batchnorm_into_conv_rule,
-    fuse_batchnorm_into_conv_transpose_rule,
-    fuse_batchnorm_into_gemm_rule,
-)
 
 
 def _drop_absent_inputs(model: ir.Model) -> None:

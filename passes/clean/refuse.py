@@ -37,3 +37,20 @@ def refuse_integer_arithmetic(model: ir.Model) -> None:
                 "give haqc the float model it was made from, or one that is quantised with QuantizeLinear and "
                 "DequantizeLinear pairs"
             )
+
+
+def refuse_training(model: ir.Model) -> None:
+    """Refuses a model that normalises by the statistics of the batch at hand.
+
+    Raises:
+        ModelError: naming the first such node.
+    """
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.op_type != "BatchNormalization" or node.domain not in ("", "ai.onnx"):
+            continue
+        written = [value for value in node.outputs if value.name]
+        if node.attributes.get_int("training_mode", 0) or len(written) > 1:
+            raise ModelError(
+                f"node '{node.name or node.outputs[0].name}' (BatchNormalization) is in training mode, so its results "
+                "depend on the other samples of a batch; export the model in evaluation mode"
+            )
