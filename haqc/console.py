@@ -81,9 +81,9 @@ def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     figures = [[cells[title] for title in titles] for cells in cells_of]
     widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
     name_cells = WIDTH - sum(widths) - _GAP * len(widths)
-    table = _plain_table("Layer", titles)
+    table = plain_table("Layer", titles)
     for row, cells in zip(rows, figures, strict=True):
-        table.add_row(*(Text(cell) for cell in (_shortened(row["name"], name_cells), *cells)))
+        table.add_row(*(Text(cell) for cell in (shortened(row["name"], name_cells), *cells)))
     return table
 
 
@@ -112,12 +112,12 @@ def cost_table(content: Mapping[str, Any]) -> Group:
         content: the JSON of ``haqc cost``.
     """
     total, baseline = content["total"], content["baseline"]
-    sums = _plain_table("Cost of one batch", ("This policy", "Uniform 8/8", "Policy / 8/8"))
+    sums = plain_table("Cost of one batch", ("This policy", "Uniform 8/8", "Policy / 8/8"))
     for field, words, unit in _FIELDS:
         ratio = total[field] / baseline[field] if baseline[field] else None
         cells = (words, quantity(total[field], unit), quantity(baseline[field], unit), share(ratio))
         sums.add_row(*(Text(cell) for cell in cells))
-    title = f"{_shortened(content['model'], 30)} on {_shortened(content['target'], 20)}, batch {content['batch']}"
+    title = f"{shortened(content['model'], 30)} on {shortened(content['target'], 20)}, batch {content['batch']}"
     trust = content["grades"]
     grades = f"Mode {visible(content['mode'])}: latency {trust['latency']}, energy {trust['energy']}."
     remark = "Latency and energy: one batch; MACs: one inference; weights: packed bits."
@@ -133,13 +133,13 @@ def cost_comparison(contents: Sequence[Mapping[str, Any]]) -> Group:
     """
     first = contents[0]
     weights = quantity(first["total"]["weight_bytes"], "B")
-    title = f"{_shortened(first['model'], 30)}: one inference, weights {weights} packed"
-    sums = _plain_table("Target", ("Batch", "Latency", "of 8/8", "Energy", "of 8/8", "Memory"))
+    title = f"{shortened(first['model'], 30)}: one inference, weights {weights} packed"
+    sums = plain_table("Target", ("Batch", "Latency", "of 8/8", "Energy", "of 8/8", "Memory"))
     lines = []
     for content in contents:
         total, baseline, each = content["total"], content["baseline"], content["per_inference"]
         ratios = [share(total[field] / baseline[field]) for field in ("latency_s", "energy_j")]
-        name = _shortened(content["target"], 20)
+        name = shortened(content["target"], 20)
         cells = (str(content["batch"]), quantity(each["latency_s"], "s"), ratios[0], quantity(each["energy_j"], "J"))
         memory = quantity(total["peak_activation_bytes"] / content["batch"], "B")
         sums.add_row(*(Text(cell) for cell in (name, *cells, ratios[1], memory)))
@@ -152,15 +152,15 @@ def _layers_side_by_side(contents: Sequence[Mapping[str, Any]]) -> list[Renderab
     """Makes the table of each layer's latency on every target, where as many columns fit."""
     if len(contents) > _MOST_COMPARED:
         return [Text("The layers on so many targets stand in --format csv.")]
-    titles = [_shortened(content["target"], 11) for content in contents]
+    titles = [shortened(content["target"], 11) for content in contents]
     figures = [
         [quantity(row["latency_s"] / content["batch"], "s") for content, row in zip(contents, rows, strict=True)]
         for rows in zip(*(content["layers"] for content in contents), strict=True)
     ]
     cells = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
-    table = _plain_table("Layer", titles)
+    table = plain_table("Layer", titles)
     for row, values in zip(contents[0]["layers"], figures, strict=True):
-        name = _shortened(row["name"], WIDTH - sum(cells) - _GAP * len(cells))
+        name = shortened(row["name"], WIDTH - sum(cells) - _GAP * len(cells))
         table.add_row(Text(name), *(Text(value) for value in values))
     return [Text(), Text("Latency of each layer, one inference:"), table]
 
@@ -180,7 +180,7 @@ def _unmodelled(content: Mapping[str, Any], start: str = "") -> list[Text]:
     block = content["not_modelled"]
     if block["share_of_bytes"] <= _WORTH_A_LINE:
         return []
-    names = [f"{_shortened(entry['op'], 16)} ({entry['count']})" for entry in block["operators"]]
+    names = [f"{shortened(entry['op'], 16)} ({entry['count']})" for entry in block["operators"]]
     listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     return [Text(f"{start}Not modelled: {listed}, {share(block['share_of_bytes'])} of the bytes.")]
 
@@ -270,7 +270,7 @@ def progress(quiet: bool) -> Iterator[Steps]:
         yield Steps(bars)
 
 
-def _plain_table(name: str, titles: Sequence[str]) -> Table:
+def plain_table(name: str, titles: Sequence[str]) -> Table:
     """Makes a table without lines: names on the left, figures on the right."""
     table = Table(box=_RULE, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(name, no_wrap=True)
@@ -295,7 +295,7 @@ def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
 
 def verification(content: Mapping[str, Any]) -> Group:
     """Makes what ``haqc verify`` prints of a file that is equal, and the accuracy where it was measured again."""
-    file = _shortened(content["file"], 24)
+    file = shortened(content["file"], 24)
     lines = [Text(f"{file}: ONNX checker {content['checker']}, {content['probes']:,} probe inputs")]
     for consumer in content["consumers"]:
         lines.append(Text(f"  {visible(consumer['name'])} against {visible(consumer['against'])}: equal by the rule"))
@@ -310,7 +310,7 @@ def verification(content: Mapping[str, Any]) -> Group:
 def _opening(content: Mapping[str, Any]) -> list[Text]:
     model, target = content["model"], content["target"]
     title = (
-        f"{_shortened(model['name'], 24)} on {_shortened(target['name'], 16)}, batch {target['batch']}: "
+        f"{shortened(model['name'], 24)} on {shortened(target['name'], 16)}, batch {target['batch']}: "
         f"{model['layers']} layers, {quantity(model['macs'], 'MACs')}"
     )
     lines = [Text(title, style="bold")]
@@ -334,7 +334,7 @@ def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
 
 
 def _accuracy_lines(accuracy: Mapping[str, Any]) -> list[Text]:
-    name, data = score_name(accuracy), _shortened(accuracy["data"], 24)
+    name, data = score_name(accuracy), shortened(accuracy["data"], 24)
     measured = Text(f"{name[0].upper()}{name[1:]} on {accuracy['count']:,} held-out samples of {data}:")
     error = spread(accuracy["standard_error"])
     emitted = Text(f"  emitted file {percent(accuracy['emitted'])} (standard error {error})")
@@ -352,13 +352,13 @@ def _accuracy_lines(accuracy: Mapping[str, Any]) -> list[Text]:
 
 def _budget_line(limit: Mapping[str, Any]) -> Text:
     value, bound = quantity(limit["value"], limit["unit"]), quantity(limit["limit"], limit["unit"])
-    line = Text(f"Budget {_shortened(limit['text'], 24)}: {value} of {bound} ({share(limit['share'])}), ")
+    line = Text(f"Budget {shortened(limit['text'], 24)}: {value} of {bound} ({share(limit['share'])}), ")
     return line.append("met" if limit["met"] else "NOT MET", style="green" if limit["met"] else "bold red")
 
 
 def _allocator_line(allocators: Sequence[Mapping[str, Any]]) -> Text:
     words = [
-        f"{_shortened(entry['name'], 20)} {percent(entry['accuracy'])}{' (emitted)' if entry['emitted'] else ''}"
+        f"{shortened(entry['name'], 20)} {percent(entry['accuracy'])}{' (emitted)' if entry['emitted'] else ''}"
         for entry in allocators
     ]
     return Text(f"Allocators, on the search split: {', '.join(words)}")
@@ -369,7 +369,7 @@ def _verification_lines(verification: Mapping[str, Any]) -> list[Text]:
     lines = [Text(f"Verified: the mirror's codes in {'; '.join(visible(name) for name in agreed)}")] if agreed else []
     for consumer in verification["consumers"]:
         if not consumer["ok"]:
-            where = _shortened(consumer["first_difference"] or "no layer is named", 90)
+            where = shortened(consumer["first_difference"] or "no layer is named", 90)
             lines.append(Text(f"NOT VERIFIED in {visible(consumer['name'])}: {where}", style="bold red"))
     result = verification["accuracy"]
     if not result["ok"]:
@@ -394,7 +394,7 @@ def _height(renderable: RenderableType) -> int:
     return len(console.render_lines(renderable, console.options))
 
 
-def _shortened(name: str, cells: int) -> str:
+def shortened(name: str, cells: int) -> str:
     """Gives a name in at most ``cells`` columns, its middle replaced by dots; characters may be two columns wide."""
     text = visible(name)
     if cell_len(text) <= cells:

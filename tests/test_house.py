@@ -23,8 +23,8 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 LAYERS = (
     ("errors",),
     (
-        *("budget", "calibration", "clock", "codes", "dimensions", "effort", "graph", "hardware", "measurements"),
-        *("policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
+        *("budget", "calibration", "clock", "codes", "dimensions", "effort", "graph", "hardware", "inspection"),
+        *("measurements", "mirrored", "policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
         *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
@@ -33,14 +33,14 @@ LAYERS = (
     ("passes",),
     (
         *("calibrate_target", "calibrated_file", "check", "compiler", "equality", "frontend", "measured_layers"),
-        *("plan", "problem", "roles", "samples"),
+        *("plan", "problem", "roles", "samples", "survey"),
     ),
-    ("__main__", "cli", "console", "fitview", "targetview"),
+    ("__main__", "cli", "console", "fitview", "inspectview", "targetview"),
 )
 # The pass from ONNX to ONNX needs nothing of haqc, so the mirror, which takes models as they come, may call it.
 CLEAN = "haqc.passes.clean"
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
-COMMANDS = ("compile", "cost", "report", "targets", "verify")
+COMMANDS = ("compile", "cost", "inspect", "report", "targets", "verify")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "base", "manager"}
 HEAVY = {"onnxruntime", "torch"}
 
