@@ -15,7 +15,7 @@ from haqc.errors import HaqcError, ModelError
 from haqc.frontend import pose
 from haqc.graph import FULL_BITS, Graph
 from haqc.inspection import Inspection, Obstacle, Source
-from haqc.passes.clean import clean
+from haqc.passes.clean import clean, remarks
 from haqc.passes.cost import cost
 from haqc.passes.inspect import inspect, operators
 from haqc.target import Target
@@ -44,12 +44,14 @@ def survey(path: Path, shapes: Mapping[str, Shape] | None = None, target: Target
         model, graph = pose(path, shapes)
     except ModelError as error:
         obstacles = [Obstacle("cost", str(error))]
-        return inspect(source, _as_far_as_cleaned(path), None, shapes=shapes, obstacles=obstacles)
+        model = _as_far_as_cleaned(path)
+        return inspect(source, model, None, shapes=shapes, remarks=remarks(model), obstacles=obstacles)
+    obstacles, prices = [], None
     try:
         prices = None if target is None else _prices(graph, target)
     except HaqcError as error:
-        return inspect(source, model, graph, shapes=shapes, obstacles=[Obstacle("cost", str(error))])
-    return inspect(source, model, graph, shapes=shapes, prices=prices)
+        obstacles = [Obstacle("cost", str(error))]
+    return inspect(source, model, graph, shapes=shapes, remarks=remarks(model), obstacles=obstacles, prices=prices)
 
 
 def _describe(path: Path, model: ir.Model) -> Source:
