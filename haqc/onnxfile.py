@@ -21,6 +21,9 @@ OPSETS = (7, 26)
 MAX_RANK = 64
 """Dimensions that a numpy array can have."""
 
+LARGEST_BYTES = 2**31 - 2**26
+"""Bytes of weights in one file: protocol buffers end at 2 GiB, and the graph needs room beside them."""
+
 METADATA_KEY = "haqc"
 """Key of haqc's JSON in the metadata of an emitted model."""
 
@@ -65,8 +68,33 @@ def read(path: Path) -> ir.Model:
 
 
 def serialise(model: ir.Model) -> bytes:
-    """Gives the bytes of a model; equal models give equal bytes."""
-    return bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+    """Gives the bytes of a model, its external data among them; equal models give equal bytes.
+
+    Raises:
+        ModelError: the weights are larger than one file can be.
+    """
+    size_bytes = sum(tensor.nbytes for graph in model.graphs() for tensor in _stored(graph))
+    if size_bytes > LARGEST_BYTES:
+        raise ModelError(
+            f"the model's weights take {size_bytes / 2**30:.1f} GiB, and one ONNX file holds less than 2: 'haqc cost' "
+            "prices it, compile a part of it or a smaller model"
+        )
+    inside = model.clone()
+    for graph in inside.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                tensor = value.const_value
+                value.const_value = ir.LazyTensor(
+                    lambda tensor=tensor: ir.Tensor(tensor.numpy(), dtype=tensor.dtype),  # type: ignore[misc]
+                    dtype=tensor.dtype,
+                    shape=tensor.shape,
+                    name=tensor.name,
+                )
+    return bytes(ir.to_proto(inside).SerializeToString(deterministic=True))
+
+
+def _stored(graph: ir.Graph) -> Iterator[ir.TensorProtocol]:
+    return (value.const_value for value in graph.initializers.values() if value.const_value is not None)
 
 
 def digest(path: Path) -> str:
