@@ -11,6 +11,7 @@ from haqc import onnxfile
 from haqc.data.split import Split
 from haqc.errors import VerificationError
 from haqc.frontend import Front
+from haqc.gap import gap_between
 from haqc.mirror import Mirror
 from haqc.runtime import Runtime
 
@@ -24,7 +25,6 @@ A float16 has 11 bits, and what a network of them rounds adds up; what this find
 """
 
 SAMPLES = 8
-_EDGE_SHARE = 0.01
 
 
 def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split) -> None:
@@ -63,23 +63,6 @@ def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split)
                 f"the cleaned model differs from the original at output '{name}' by {gap:.3g} of its largest "
                 f"magnitude, where {tolerance:g} is allowed; please report this with the model"
             )
-
-
-def gap_between(found: np.ndarray, expected: np.ndarray) -> float:
-    """Gives the largest difference as a share of the largest magnitude expected.
-
-    Infinities and NaN must stand in the same places. Whole numbers and truth values differ by 1 where more than a
-    hundredth of them do, and by 0 otherwise: what is compared or counted may lie on an edge.
-    """
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return float("inf")
-    if expected.dtype.kind != "f":
-        return float((found != expected).mean() > _EDGE_SHARE) if expected.size else 0.0
-    is_finite = np.isfinite(expected)
-    if not np.array_equal(found[~is_finite], expected[~is_finite], equal_nan=True):
-        return float("inf")
-    a, b = found[is_finite].astype(np.float64), expected[is_finite].astype(np.float64)
-    return float(np.abs(a - b).max(initial=0.0) / (np.abs(b).max(initial=0.0) or 1.0))
 
 
 def _values(mirror: Mirror, inputs: tuple[np.ndarray, ...], wanted: tuple[str, ...]) -> list[np.ndarray]:

@@ -21,7 +21,7 @@ pytest_plugins = ["tests.command_line"]
 QUICK = ("--evaluations", "2", "--target", "edge", "--budget", "energy=0.7", "--no-default-pins")
 
 TAGGER = """(int64[batch,length] ids, int64[batch,length] mask)
-=> (float[batch,length,5] tags, int64[batch,length] best) {
+=> (float[batch,length,5] tags, int64[batch,length] best, bool[batch,length,5] likely) {
     [embed] e = Gather (table, ids)
     [m1] m = Cast <to=1> (mask)
     [m2] n = Sub (one, m)
@@ -38,6 +38,7 @@ TAGGER = """(int64[batch,length] ids, int64[batch,length] mask)
     [relu] r = Relu (c)
     [out] tags = MatMul (r, wo)
     [arg] best = ArgMax <axis=-1, keepdims=0> (tags)
+    [compare] likely = Greater (tags, one)
 }"""
 TAGGER_CONSTANTS = {
     "table": draw(30, 8),
@@ -182,3 +183,55 @@ def test_a_model_built_for_one_number_of_samples(haqc: CommandLine, tmp_path: Pa
     assert done.code == 0, done
     assert report_of(out)["accuracy"]["count"] == 21
     assert haqc("verify", out).code == 0
+
+
+def recurrent_model() -> onnx.ModelProto:
+    """Gives a tagger: table, LSTM in both directions, product; its second output is the state, batch in the middle."""
+    text = """(int64[batch,length] ids) => (float[batch,length,5] tags, float[2,batch,6] state) {
+        [embed] e = Gather (table, ids)
+        [turn] t = Transpose <perm=[1,0,2]> (e)
+        [lstm] o, state, c = LSTM <direction="bidirectional", hidden_size=6> (t, w, r, b)
+        [back] p = Transpose <perm=[2,0,1,3]> (o)
+        [merge] m = Reshape (p, shape)
+        [out] tags = MatMul (m, v)
+    }"""
+    constants = {"table": draw(20, 8), "w": draw(2, 24, 8), "r": draw(2, 24, 6) / 2, "b": draw(2, 48), "v": draw(12, 5)}
+    return small_model(text, {**constants, "shape": [0, 0, 12]})
+
+
+@pytest.mark.slow
+def test_a_recurrent_tagger(haqc: CommandLine, tmp_path: Path) -> None:
+    model, out = tmp_path / "m.onnx", tmp_path / "out"
+    model.write_bytes(recurrent_model().SerializeToString())
+    done = haqc("compile", model, *QUICK, "--shape", "ids=1,9", "--out", out)
+    assert done.code == 0, done
+    report = report_of(out)
+    assert report["accuracy"]["metric"] == "cosine"
+    assert report["accuracy"]["emitted"] > 80
+    ids = np.arange(10).reshape(2, 5)
+    assert [array.shape for array in run_file(out / "model.onnx", ids=ids)] == [(2, 5, 5), (2, 2, 6)]
+
+
+@pytest.mark.slow
+def test_16_bit_floats_stay_at_the_border(haqc: CommandLine, tmp_path: Path) -> None:
+    text = """(float16[N,1,8,8] image, bool[N,4] which) => (float16[N,4] y) {
+        a = Conv <pads=[1,1,1,1], strides=[2,2]> (image, w)
+        b = Relu (a)
+        c = Flatten (b)
+        d = MatMul (c, v)
+        e = Where (which, d, hidden)
+        y = Softmax (e)
+    }"""
+    constants = {"w": draw(3, 1, 3, 3), "v": draw(48, 4) / 4, "hidden": np.float32(-65504)}
+    halves = {name: np.asarray(array).astype(np.float16) for name, array in constants.items()}
+    model, out = saved(tmp_path, text, halves), tmp_path / "out"
+    labels = run_file(model, image=draw(60, 1, 8, 8).astype(np.float16), which=np.ones((60, 4), bool))[0].argmax(axis=1)
+    np.savez(tmp_path / "d.npz", image=draw(60, 1, 8, 8), which=np.ones((60, 4), np.uint8), y=labels)
+    words = ("--finetune", "8", "--final-finetune", "16", "--data", tmp_path / "d.npz")
+    done = haqc("compile", model, *QUICK, *words, "--out", out)
+    assert done.code == 0, done
+    assert report_of(out)["accuracy"]["metric"] == "top-1"
+    given = {"image": draw(3, 1, 8, 8).astype(np.float16), "which": np.eye(4, dtype=bool)[:3]}
+    (found,) = run_file(out / "model.onnx", **given)
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found.argmax(axis=1), np.arange(3))

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 
 from haqc.data.split import Split, Transform
-from haqc.equality import gap_between, require_equal
+from haqc.equality import require_equal
 from haqc.errors import VerificationError
 from haqc.frontend import Front
 from haqc.mirror import from_onnx
@@ -93,22 +93,6 @@ def test_an_original_of_another_number_of_samples(tmp_path: Path) -> None:
     assert Runtime(path).samples_per_run == 3
     assert not isinstance(front.model.graph.inputs[0].shape[0], int)
     require_equal(from_onnx(front.model), front, Runtime(path), split())
-
-
-def test_gap_between() -> None:
-    inf, nan = float("inf"), float("nan")
-    a = np.array([1.0, -4.0, inf, nan], np.float32)
-    assert gap_between(a, a) == 0
-    assert gap_between(np.array([1.0, -4.4, inf, nan], np.float32), a) == pytest.approx(0.1)
-    assert gap_between(np.array([1.0, -4.0, 9.0, nan], np.float32), a) == inf
-    assert gap_between(a[:2], a) == inf
-    assert gap_between(a.astype(np.float64), a) == inf
-    assert gap_between(np.zeros(0, np.float32), np.zeros(0, np.float32)) == 0
-    numbers = np.arange(200)
-    assert gap_between(numbers, numbers) == 0
-    assert gap_between(np.where(numbers == 7, 8, numbers), numbers) == 0
-    assert gap_between(np.where(numbers % 50 == 7, 0, numbers), numbers) == 1
-    assert gap_between(np.array(True), np.array(False)) == 1
 
 
 def test_serialised_models_hold_their_external_data(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 LAYERS = (
     ("errors",),
     (
-        *("budget", "calibration", "clock", "codes", "dimensions", "effort", "graph", "hardware", "inspection"),
+        *("budget", "calibration", "clock", "codes", "dimensions", "effort", "gap", "graph", "hardware", "inspection"),
         *("measurements", "mirrored", "policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (

@@ -52,6 +52,7 @@ class Walk:
         for node in self.model.graph:
             if any(value.const_value is None for value in node.outputs):
                 _infer(node, opsets)
+                _follow(node, opsets)
                 self._fall_back(node)
                 _evaluate(node, opsets)
             unknown += sum(not _is_known(value.shape) for value in node.outputs if value.name)
@@ -120,6 +121,24 @@ def _infer(node: ir.Node, opsets: Mapping[str, int]) -> None:
             )
         if value.type is None:
             value.type = ir.serde.deserialize_type_proto_for_type(proto)
+
+
+def _follow(node: ir.Node, opsets: Mapping[str, int]) -> None:
+    """Gives the outputs of an If whose condition follows from shapes the shapes of the branch that is taken."""
+    condition = node.inputs[0] if node.op_type == "If" and not node.domain else None
+    known = None if condition is None else _constant(condition, 1)
+    if known is None or known.size != 1:
+        return
+    branch = node.attributes["then_branch" if known.numpy().reshape(-1)[0] else "else_branch"].as_graph()
+    for inner in branch:
+        for value in inner.outputs:
+            value.shape = None
+        _infer(inner, opsets)
+        _follow(inner, opsets)
+        _evaluate(inner, opsets)
+    for value, taken in zip(node.outputs, branch.outputs, strict=True):
+        if taken.shape is not None:
+            value.shape, value.type = taken.shape, value.type or taken.type
 
 
 def _evaluate(node: ir.Node, opsets: Mapping[str, int]) -> None:

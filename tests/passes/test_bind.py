@@ -155,6 +155,22 @@ def test_shapes_inside_and_behind_control_flow() -> None:
     assert shapes(bound) == {"t": [1, 5, 8], "y": [1, 5, 8]}
 
 
+@pytest.mark.parametrize(("length", "expected"), [(1, [1, 8]), (5, [1, 5, 8])])
+def test_a_branch_that_follows_from_a_shape_is_taken(length: int, expected: list[int]) -> None:
+    """What TorchScript writes for a squeeze of an axis that may be of length one."""
+    text = """(float[N,length,8] x) => (float y) {
+        s = Shape <start=1, end=2> (x)
+        c = Equal (s, one)
+        t = If (c) <
+            then_branch = g () => (float a) { a0 = Squeeze (x, one) a = Relu (a0) },
+            else_branch = h () => (float b) { b = Relu (x) }
+        >
+        y = Neg (t)
+    }"""
+    bound = bind(cleaned(text, {"one": [1]}), {"x": (1, length, 8)})
+    assert shapes(bound)["t"] == shapes(bound)["y"] == expected
+
+
 def test_a_static_model_gets_the_shapes_that_whole_graph_inference_gives(shared: Path) -> None:
     path = shared / "fashion-mobilenet" / "fashion_mobilenet.onnx"
     model = clean(ir.load(path))
