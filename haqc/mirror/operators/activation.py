@@ -92,6 +92,13 @@ def thresholded_relu(node: Node) -> Function:
     return lambda x: F.threshold(x, alpha, 0.0)
 
 
+@operator("Shrink")
+def shrink(node: Node) -> Function:
+    """Builds ``x`` drawn towards zero by ``bias``, and zero within ``lambd`` of it."""
+    bias, border = node.attribute("bias", 0.0), node.attribute("lambd", 0.5)
+    return lambda x: torch.where(x < -border, x + bias, torch.where(x > border, x - bias, torch.zeros_like(x)))
+
+
 @operator("Clip")
 def clip(node: Node) -> Function:
     """Builds a clamp to bounds that are known, computed at run time, or absent on either side."""

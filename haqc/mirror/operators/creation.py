@@ -1,14 +1,30 @@
-"""Operators that make tensors from shapes and bounds."""
+"""Operators that make tensors from nothing, from shapes and from bounds."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.fx
 
 from haqc.mirror.node import Function, Node, operator
 from haqc.mirror.operators.constant import element_type, listed
+
+
+@operator("Constant")
+def constant(node: Node) -> Function:
+    """Builds a constant tensor.
+
+    Raises:
+        ModelError: the constant is sparse, or holds strings.
+    """
+    (name, value), *_ = node.attributes.items()
+    kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+    if name not in ("value", *kinds):
+        raise node.refuse(f"is given as {name}, where numbers are supported")
+    tensor = torch.from_numpy(np.array(value, kinds.get(name)))
+    return lambda: tensor
 
 
 @operator("ConstantOfShape")

@@ -1,4 +1,4 @@
-"""Operators that pick values by index, write them by index, or find indices."""
+"""Operators that pick values by index."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def gather(node: Node) -> Function:
 def gather_elements(node: Node) -> Function:
     """Builds a selection of one element per index along an axis."""
     axis = node.attribute("axis", 0)
-    return lambda x, indices: torch.gather(x, axis, _from_start(indices, x, axis))
+    return lambda x, indices: torch.gather(x, axis, from_start(indices, x, axis))
 
 
-def _from_start(indices: torch.Tensor, x: torch.Tensor, axis: int) -> torch.Tensor:
+def from_start(indices: torch.Tensor, x: torch.Tensor, axis: int) -> torch.Tensor:
     """Counts negative indices from the start."""
     indices = indices.to(torch.int64)
     return torch.where(indices < 0, indices + x.shape[axis], indices)
@@ -51,35 +51,6 @@ def gather_tuples(x: torch.Tensor, indices: torch.Tensor, batch_axes: int) -> to
     return x[(*batch, *tuples)]
 
 
-def _adds(node: Node) -> bool:
-    """Whether a scatter adds to what is there; refuses the other reductions."""
-    reduction = node.attribute("reduction", "none")
-    if reduction not in ("none", "add"):
-        raise node.refuse(f"has reduction '{reduction}', where 'none' and 'add' are supported")
-    return bool(reduction == "add")
-
-
-@operator("ScatterElements")
-def scatter_elements(node: Node) -> Function:
-    """Builds a copy with one element written, or added to, per index along an axis."""
-    axis = node.attribute("axis", 0)
-    if _adds(node):
-        return lambda x, indices, updates: x.scatter_add(axis, _from_start(indices, x, axis), updates)
-    return lambda x, indices, updates: x.scatter(axis, _from_start(indices, x, axis), updates)
-
-
-@operator("ScatterND")
-def scatter_nd(node: Node) -> Function:
-    """Builds a copy with slices written, or added to, by index tuples."""
-    adds = _adds(node)
-    return lambda x, indices, updates: scatter_tuples(x, indices, updates, adds)
-
-
-def scatter_tuples(x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, adds: bool) -> torch.Tensor:
-    """Writes slices by the index tuples along the last axis of ``indices``."""
-    return x.index_put(indices.to(torch.int64).unbind(-1), updates, accumulate=adds)
-
-
 @operator("OneHot")
 def one_hot(node: Node) -> Function:
     """Builds a new axis that is on at the index and off elsewhere."""
@@ -98,44 +69,37 @@ def mark(indices: torch.Tensor, depth: torch.Tensor | tuple[int, ...], values: t
     return torch.where(positions.unsqueeze(position) == classes, values[1], values[0])
 
 
-@operator("TopK")
-def top_k(node: Node) -> Function:
-    """Builds the k largest or smallest values with their indices; of equal values the first comes first."""
-    axis, largest, known = node.attribute("axis", -1), bool(node.attribute("largest", 1)), integers(node, 1)
-
-    def run(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        found = first_of_order(x, k if known is None else known, axis, largest)
-        return (found[0], found[1]) if node.output_count > 1 else found[0]
-
-    return run
+@operator("Compress")
+def compress(node: Node) -> Function:
+    """Builds a selection of the positions along an axis, or of the elements, where a condition holds."""
+    axis = node.attribute("axis")
+    return lambda x, condition: selected(x, condition, axis)
 
 
-def first_of_order(
-    x: torch.Tensor, k: torch.Tensor | tuple[int, ...], axis: int, largest: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sorts stably, so that the result does not depend on torch's selection, and keeps the first k."""
-    (count,) = listed(k)
-    values, indices = torch.sort(x, dim=axis, descending=largest, stable=True)
-    return values.narrow(axis, 0, count), indices.narrow(axis, 0, count)
+def selected(x: torch.Tensor, condition: torch.Tensor, axis: int | None) -> torch.Tensor:
+    """Keeps the positions where the condition, which may be shorter than the axis, holds."""
+    positions = torch.nonzero(condition).reshape(-1)
+    return x.reshape(-1)[positions] if axis is None else x.index_select(axis, positions)
 
 
-@operator("ArgMax", "ArgMin")
-def argument(node: Node) -> Function:
-    """Builds the index of the largest or smallest value along an axis, the first or the last of equals."""
-    find = torch.argmax if node.op == "ArgMax" else torch.argmin
-    axis, keep = node.attribute("axis", 0), bool(node.attribute("keepdims", 1))
-    if node.attribute("select_last_index", 0):
-        return lambda x: x.shape[axis] - 1 - find(x.flip(axis), axis, keepdim=keep)
-    return lambda x: find(x, axis, keepdim=keep)
+@operator("ReverseSequence")
+def reverse_sequence(node: Node) -> Function:
+    """Builds the first entries of every sample, as many as its length says, in reverse order."""
+    batch_axis, time_axis = node.attribute("batch_axis", 1), node.attribute("time_axis", 0)
+    return lambda x, lengths: turned_round(x, lengths, batch_axis, time_axis)
 
 
-@operator("NonZero")
-def non_zero(node: Node) -> Function:
-    """Builds the indices of the elements that are not zero, one column each."""
-    return lambda x: torch.nonzero(x).t()
+def turned_round(x: torch.Tensor, lengths: torch.Tensor, batch_axis: int, time_axis: int) -> torch.Tensor:
+    """Reverses the first ``lengths[sample]`` entries along the time axis and keeps the others."""
+    times = torch.arange(x.shape[time_axis], device=x.device)
+    ends = lengths.reshape(-1, 1)
+    positions = torch.where(times < ends, ends - 1 - times, times)
+    positions = positions if batch_axis < time_axis else positions.t()
+    shape = [length if axis in (batch_axis, time_axis) else 1 for axis, length in enumerate(x.shape)]
+    return torch.gather(x, time_axis, positions.reshape(shape).expand(x.shape))
 
 
 torch.fx.wrap("gather_tuples")
-torch.fx.wrap("scatter_tuples")
 torch.fx.wrap("mark")
-torch.fx.wrap("first_of_order")
+torch.fx.wrap("selected")
+torch.fx.wrap("turned_round")

@@ -1,4 +1,4 @@
-"""Gemm, MatMul and Einsum."""
+"""Gemm, MatMul, Einsum and Det."""
 
 from __future__ import annotations
 
@@ -40,3 +40,10 @@ def einsum(node: Node) -> Function:
     """Builds a sum of products in Einstein's notation."""
     equation = node.attribute("equation")
     return lambda *inputs: torch.einsum(equation, *inputs)
+
+
+@operator("Det")
+def determinant(node: Node) -> Function:
+    """Builds the determinant of every matrix."""
+    det: Function = torch.linalg.det
+    return det

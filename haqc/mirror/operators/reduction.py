@@ -1,7 +1,8 @@
-"""Reductions over axes, and the running sum."""
+"""Reductions over axes, running sums and running products."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -32,11 +33,25 @@ def norm_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
     return norm
 
 
+def largest_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
+    """Takes the largest value; that of nothing is the least that the type has."""
+    if any(x.shape[axis] == 0 for axis in axes):
+        return sum_over(x, axes, keep) + (-math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min)
+    return torch.amax(x, axes, keepdim=keep)
+
+
+def smallest_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
+    """Takes the smallest value; that of nothing is the largest that the type has."""
+    if any(x.shape[axis] == 0 for axis in axes):
+        return sum_over(x, axes, keep) + (math.inf if x.is_floating_point() else torch.iinfo(x.dtype).max)
+    return torch.amin(x, axes, keepdim=keep)
+
+
 REDUCTIONS: dict[str, Callable[[torch.Tensor, Axes, bool], torch.Tensor]] = {
     "ReduceMean": lambda x, axes, keep: torch.mean(x, axes, keepdim=keep),
     "ReduceSum": sum_over,
-    "ReduceMax": lambda x, axes, keep: torch.amax(x, axes, keepdim=keep),
-    "ReduceMin": lambda x, axes, keep: torch.amin(x, axes, keepdim=keep),
+    "ReduceMax": largest_over,
+    "ReduceMin": smallest_over,
     "ReduceProd": product_over,
     "ReduceL1": lambda x, axes, keep: sum_over(torch.abs(x), axes, keep),
     "ReduceL2": norm_over,
@@ -44,6 +59,9 @@ REDUCTIONS: dict[str, Callable[[torch.Tensor, Axes, bool], torch.Tensor]] = {
     "ReduceLogSumExp": lambda x, axes, keep: torch.logsumexp(x, axes, keepdim=keep),
     "ReduceSumSquare": lambda x, axes, keep: sum_over(x * x, axes, keep),
 }
+
+EXTREMES = (largest_over, smallest_over)
+"""Reductions that look at extents, and must be leaves of tracing."""
 
 UNREDUCED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "ReduceL1": torch.abs,
@@ -56,20 +74,24 @@ UNREDUCED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @operator(*REDUCTIONS)
 def reduce(node: Node) -> Function:
-    """Builds a reduction over the given axes, or over all.
-
-    Raises:
-        ModelError: the axes are computed at run time.
-    """
+    """Builds a reduction over the given axes, or over all."""
     function, axes, keep = REDUCTIONS[node.op], integers(node, 1), bool(node.attribute("keepdims", 1))
+    whole_if_none = bool(node.attribute("noop_with_empty_axes", 0))
     if node.has(1) and axes is None:
-        raise node.refuse("has axes that are computed at run time")
+        return lambda x, wanted: reduce_over(x, wanted, node.op, keep, whole_if_none)
+    if axes and function in EXTREMES:
+        return lambda x, *inputs: reduce_axes(x, axes, node.op, keep)
     if axes:
         return lambda x, *inputs: function(x, axes, keep)
-    if node.attribute("noop_with_empty_axes", 0):
+    if whole_if_none:
         whole = UNREDUCED.get(node.op, torch.clone)
         return lambda x, *inputs: whole(x)
     return lambda x, *inputs: reduce_all(x, node.op, keep)
+
+
+def reduce_axes(x: torch.Tensor, axes: Axes, op: str, keep: bool) -> torch.Tensor:
+    """Reduces over the given axes."""
+    return REDUCTIONS[op](x, axes, keep)
 
 
 def reduce_all(x: torch.Tensor, op: str, keep: bool) -> torch.Tensor:
@@ -77,24 +99,54 @@ def reduce_all(x: torch.Tensor, op: str, keep: bool) -> torch.Tensor:
     return REDUCTIONS[op](x, tuple(range(x.dim())), keep)
 
 
-@operator("CumSum")
-def cumulative_sum(node: Node) -> Function:
-    """Builds the running sum along an axis, from either end, with or without the element itself."""
+def reduce_over(x: torch.Tensor, axes: torch.Tensor, op: str, keep: bool, whole_if_none: bool) -> torch.Tensor:
+    """Reduces over axes that are computed at run time; none of them is all, or leaves ``x`` whole."""
+    over = tuple(axis % x.dim() for axis in listed(axes))
+    if over or not whole_if_none:
+        return REDUCTIONS[op](x, over or tuple(range(x.dim())), keep)
+    return UNREDUCED.get(op, torch.clone)(x)
+
+
+@operator("CumSum", "CumProd")
+def cumulative(node: Node) -> Function:
+    """Builds the running sum or product along an axis, from either end, with or without the element itself."""
     known = integers(node, 1)
     reverse, exclusive = bool(node.attribute("reverse", 0)), bool(node.attribute("exclusive", 0))
-    return lambda x, axis: running_sum(x, axis if known is None else known, reverse, exclusive)
+    run, first = (running_sum, 0) if node.op == "CumSum" else (running_product, 1)
+
+    def total(x: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
+        return accumulate(x, axis if known is None else known, run, first, reverse, exclusive)
+
+    return total
 
 
-def running_sum(x: torch.Tensor, axis: torch.Tensor | Axes, reverse: bool, exclusive: bool) -> torch.Tensor:
-    """Sums up along an axis."""
+def running_sum(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """Sums up along an axis, in the input's own type."""
+    return torch.cumsum(x, axis, dtype=x.dtype)
+
+
+def running_product(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """Multiplies along an axis, in the input's own type."""
+    return torch.cumprod(x, axis, dtype=x.dtype)
+
+
+def accumulate(
+    x: torch.Tensor,
+    axis: torch.Tensor | Axes,
+    run: Callable[[torch.Tensor, int], torch.Tensor],
+    first: int,
+    reverse: bool,
+    exclusive: bool,
+) -> torch.Tensor:
+    """Runs along an axis; ``first`` is what nothing accumulates to."""
     (along,) = listed(axis)
     x = x.flip(along) if reverse else x
-    total = torch.cumsum(x, along, dtype=x.dtype)
+    total = run(x, along)
     if exclusive:
-        head = torch.zeros_like(x[at_axis(along, slice(0, 1))])
+        head = torch.full_like(x[at_axis(along, slice(0, 1))], first)
         total = torch.cat([head, total[at_axis(along, slice(0, -1))]], along)
     return total.flip(along) if reverse else total
 
 
-torch.fx.wrap("reduce_all")
-torch.fx.wrap("running_sum")
+for _leaf in ("reduce_axes", "reduce_all", "reduce_over", "accumulate"):
+    torch.fx.wrap(_leaf)

@@ -154,8 +154,12 @@ def depth_to_space(node: Node) -> Function:
 
 @operator("SpaceToDepth")
 def space_to_depth(node: Node) -> Function:
-    """Builds a move of spatial blocks into channels, block position first."""
-    block = node.attribute("blocksize")
+    """Builds a move of spatial blocks into channels, block position first (DCR) or channel first (CRD)."""
+    block, mode = node.attribute("blocksize"), node.attribute("mode", "DCR")
+    if mode == "CRD":
+        return lambda x: torch.pixel_unshuffle(x, block)
+    if mode != "DCR":
+        raise node.refuse(f"has mode '{mode}', not 'DCR' or 'CRD'")
 
     def run(x: torch.Tensor) -> torch.Tensor:
         batch, channels, rows, columns = x.shape[0], x.shape[1], x.shape[2] // block, x.shape[3] // block

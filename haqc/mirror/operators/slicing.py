@@ -119,14 +119,20 @@ def tile_by(x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 @operator("Trilu")
 def trilu(node: Node) -> Function:
     """Builds the upper or lower triangle of the last two axes."""
-    part = torch.triu if node.attribute("upper", 1) else torch.tril
-    diagonal = number(node, 1)
+    upper, diagonal = bool(node.attribute("upper", 1)), number(node, 1)
     if node.has(1) and diagonal is None:
-        raise node.refuse("has a diagonal that is computed at run time")
-    known = int(diagonal or 0)
+        return lambda x, wanted: triangle(x, wanted, upper)
+    part, known = torch.triu if upper else torch.tril, int(diagonal or 0)
     return lambda x, *others: part(x, known)
+
+
+def triangle(x: torch.Tensor, diagonal: torch.Tensor, upper: bool) -> torch.Tensor:
+    """Keeps a triangle from a diagonal on that is computed at run time."""
+    (known,) = listed(diagonal)
+    return torch.triu(x, known) if upper else torch.tril(x, known)
 
 
 torch.fx.wrap("split_at")
 torch.fx.wrap("cut_at")
 torch.fx.wrap("tile_by")
+torch.fx.wrap("triangle")
