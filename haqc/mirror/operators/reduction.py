@@ -33,17 +33,31 @@ def norm_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
     return norm
 
 
+def lowest(kind: torch.dtype) -> float | int:
+    """Gives what no value of a type lies below."""
+    if kind == torch.bool:
+        return False
+    return -math.inf if kind.is_floating_point else torch.iinfo(kind).min
+
+
+def highest(kind: torch.dtype) -> float | int:
+    """Gives what no value of a type lies above."""
+    if kind == torch.bool:
+        return True
+    return math.inf if kind.is_floating_point else torch.iinfo(kind).max
+
+
 def largest_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
     """Takes the largest value; that of nothing is the least that the type has."""
     if any(x.shape[axis] == 0 for axis in axes):
-        return sum_over(x, axes, keep) + (-math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min)
+        return torch.full_like(sum_over(x, axes, keep), lowest(x.dtype))
     return torch.amax(x, axes, keepdim=keep)
 
 
 def smallest_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
     """Takes the smallest value; that of nothing is the largest that the type has."""
     if any(x.shape[axis] == 0 for axis in axes):
-        return sum_over(x, axes, keep) + (math.inf if x.is_floating_point() else torch.iinfo(x.dtype).max)
+        return torch.full_like(sum_over(x, axes, keep), highest(x.dtype))
     return torch.amin(x, axes, keepdim=keep)
 
 
