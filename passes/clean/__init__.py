@@ -62,7 +62,8 @@ def clean(model: ir.Model) -> ir.Model:
         raise ModelError(
             f"the graph cannot be cleaned up ({_first_line(error)}); check it with 'onnx.checker'"
         ) from error
-    free_batch(model)
+    with _quiet_libraries():
+        free_batch(model)
     names.assign(model)
     unshare_biases(model)
     return model

@@ -21,6 +21,7 @@ def convert(model: ir.Model) -> None:
     opset = model.opset_imports.get("", 0)
     if opset >= MIN_OPSET:
         return
+    _refuse_batched_scan(model, opset)
     names = NodeNames.of(model)
     version_converter.convert_version(model, MIN_OPSET, fallback=True)
     if model.opset_imports.get("", 0) != MIN_OPSET:
@@ -28,3 +29,13 @@ def convert(model: ir.Model) -> None:
             f"the model's opset {opset} cannot be converted to {MIN_OPSET}; export it with opset 17 or later"
         )
     names.restore(model)
+
+
+def _refuse_batched_scan(model: ir.Model, opset: int) -> None:
+    """Refuses what the conversion would change in silence: before opset 9 a Scan ran over a batch."""
+    for node in ir.traversal.RecursiveGraphIterator(model.graph) if opset < 9 else ():
+        if node.op_type == "Scan" and node.domain == "":
+            raise ModelError(
+                f"node '{node.name or node.outputs[0].name}' (Scan, opset {opset}) runs over a batch, which later "
+                "opsets do not know; export the model with opset 9 or later"
+            )

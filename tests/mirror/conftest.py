@@ -42,3 +42,9 @@ def draw() -> Callable[..., np.ndarray]:
     """Draws seeded normal numbers, float32, of a shape."""
     source = np.random.default_rng(20181121)
     return lambda *shape: source.standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def draw_numbers() -> Callable[..., np.ndarray]:
+    """Draws normal numbers, float32, that depend on their shape alone, for tests whose examples share a fixture."""
+    return lambda *shape: np.random.default_rng(list(shape)).standard_normal(shape).astype(np.float32)

@@ -31,6 +31,7 @@ class OneNode:
     constants: Sequence[int] = ()
     outputs: int = 1
     opset: int = 21
+    domain: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -38,7 +39,7 @@ class OneNode:
 
     def proto(self) -> onnx.NodeProto:
         outputs = [f"y{index}" for index in range(self.outputs)]
-        return helper.make_node(self.op, self.names, outputs, name="node", **self.attributes)
+        return helper.make_node(self.op, self.names, outputs, name="node", domain=self.domain, **self.attributes)
 
     def model(self) -> onnx.ModelProto:
         given = [(name, value) for name, value in zip(self.names, self.inputs, strict=True) if value is not None]
@@ -54,7 +55,11 @@ class OneNode:
             [helper.make_empty_tensor_value_info(f"y{index}") for index in range(self.outputs)],
             [numpy_helper.from_array(value, name) for name, value in given if name in known],
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=10)
+        return helper.make_model(graph, opset_imports=self.opsets(), ir_version=10)
+
+    def opsets(self) -> list[onnx.OperatorSetIdProto]:
+        others = [helper.make_opsetid(self.domain, 1)] if self.domain else []
+        return [helper.make_opsetid("", self.opset), *others]
 
     def function(self) -> Function:
         known = set(self.constants)
@@ -87,6 +92,7 @@ def node_of(proto: onnx.NodeProto, opset: int, constants: Sequence[Array | None]
         constants=tuple(constants),
         present=tuple(bool(name) for name in proto.input),
         output_count=len(proto.output),
+        domain=proto.domain,
     )
 
 
@@ -129,11 +135,12 @@ def compare(
     constants: Sequence[int] = (),
     outputs: int = 1,
     opset: int = 21,
+    domain: str = "",
     tolerance: float = TOLERANCE,
     trace: bool = True,
 ) -> None:
     """Fails unless the mirror gives what onnxruntime gives, and gives the very same when traced."""
-    case = OneNode(op, inputs, attributes or {}, constants, outputs, opset)
+    case = OneNode(op, inputs, attributes or {}, constants, outputs, opset, domain)
     function, tensors = case.function(), case.tensors()
     result = function(*tensors)
     given = result if isinstance(result, tuple) else (result,)

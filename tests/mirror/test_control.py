@@ -63,6 +63,15 @@ def test_if_runs_one_body(condition: bool, cleaned: bool) -> None:
     _agrees(_model(CHOICE), draw(3, 4), np.array(condition), cleaned=cleaned)
 
 
+@pytest.mark.parametrize("cleaned", [True, False])
+@pytest.mark.parametrize("condition", [True, False])
+def test_if_whose_other_body_comes_first(condition: bool, cleaned: bool) -> None:
+    model = _model(CHOICE)
+    (choice,) = [node for node in model.graph.node if node.op_type == "If"]
+    choice.attribute.reverse()
+    _agrees(model, draw(3, 4), np.array(condition), cleaned=cleaned)
+
+
 def test_what_a_body_stores_trains_and_goes_back() -> None:
     mirror = from_onnx(ir.from_proto(_model(CHOICE)))
     (name,) = [name for name, _ in mirror.named_parameters() if name.endswith("v")]

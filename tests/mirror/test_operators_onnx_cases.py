@@ -20,6 +20,9 @@ TRAINING = "the node trains, and the mirror holds what is deployed"
 
 LEFT_OUT = {
     "test_PReLU_?d_multiparam": "opset 6 broadcasts along the channels; haqc takes opsets from 7 on",
+    "test_operator_add*": "doubles become 32-bit floats inside, and these lie beyond their range",
+    "test_bitcast_*float64*": "doubles become 32-bit floats inside, of other bits",
+    "test_scan_sum": "before opset 9 a Scan runs over a batch; the clean-up refuses it",
     "test_batchnorm_*_training_mode": TRAINING,
     "test_training_dropout*": TRAINING,
     "test_add_uint[136]?": UNSIGNED,

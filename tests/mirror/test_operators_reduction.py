@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 REDUCTIONS = [
     f"Reduce{name}" for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
@@ -46,26 +47,29 @@ def test_reduction_of_integers(compare, op, kind):
 
 @pytest.mark.parametrize("op", REDUCTIONS)
 def test_reduction_gradient(one, draw, op):
-    import torch
-
     function = one(op, [draw(2, 3, 2), along(0, 2)], constants=(1,)).function()
     x = torch.from_numpy(values(op, draw, 2, 3, 2)).double().requires_grad_()
     assert torch.autograd.gradcheck(function, [x])
 
 
 def test_norm_of_nothing_has_a_gradient(one):
-    import torch
-
     x = torch.zeros(2, 3, requires_grad=True)
     one("ReduceL2", [np.zeros((2, 3), np.float32), along(1)], constants=(1,)).function()(x, None).sum().backward()
     assert torch.equal(x.grad, torch.zeros(2, 3))
 
 
-def test_reduction_over_varying_axes(one, draw):
-    from haqc.errors import ModelError
+@pytest.mark.parametrize("attributes", [{}, {"noop_with_empty_axes": 1}, {"keepdims": 0}])
+@pytest.mark.parametrize("axes", [(1,), (-1, 0), ()])
+@pytest.mark.parametrize("op", REDUCTIONS)
+def test_reduction_over_axes_known_at_run_time(compare, draw, op, axes, attributes):
+    compare(op, [abs(draw(2, 3, 4)) + np.float32(0.5), along(*axes)], attributes)
 
-    with pytest.raises(ModelError, match="axes that are computed at run time"):
-        one("ReduceSum", [draw(2, 3), along(1)]).function()
+
+@pytest.mark.parametrize("op", ["ReduceMax", "ReduceMin", "ReduceSum", "ReduceProd"])
+def test_reduction_of_an_empty_axis(one, op):
+    expected = {"ReduceMax": -np.inf, "ReduceMin": np.inf, "ReduceSum": 0, "ReduceProd": 1}
+    result = one(op, [np.zeros((2, 0, 3), np.float32), along(1)], {"keepdims": 0}, constants=(1,)).function()
+    np.testing.assert_array_equal(result(torch.zeros(2, 0, 3), None), np.full((2, 3), expected[op]))
 
 
 @pytest.mark.parametrize("constants", [(1,), ()])

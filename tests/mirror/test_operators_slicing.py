@@ -79,8 +79,7 @@ def test_trilu(compare, upper, diagonal):
     compare("Trilu", inputs, {"upper": upper}, constants=(1,)[: len(inputs) - 1])
 
 
-def test_trilu_of_a_varying_diagonal(one):
-    from haqc.errors import ModelError
-
-    with pytest.raises(ModelError, match="diagonal that is computed at run time"):
-        one("Trilu", [numbers(2, 2), np.asarray(np.int64(1))]).function()
+@pytest.mark.parametrize("upper", [0, 1])
+@pytest.mark.parametrize("diagonal", [-2, 0, 1, 9])
+def test_trilu_of_a_diagonal_known_at_run_time(compare, diagonal, upper):
+    compare("Trilu", [numbers(2, 3, 4), np.asarray(np.int64(diagonal))], {"upper": upper})

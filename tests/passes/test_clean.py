@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnx_ir as ir
 import pytest
 
@@ -439,3 +440,15 @@ def test_what_cannot_be_cleaned_is_refused_in_one_sentence() -> None:
     with pytest.raises(ModelError, match=r"cannot be cleaned up \(.*20.*\); check it") as caught:
         cleaned(model)
     assert "\n" not in str(caught.value)
+
+
+def test_a_scan_over_a_batch_is_refused() -> None:
+    text = """<ir_version: 3, opset_import: ["": 8]>
+        agraph (float[1, 2] start, float[1, 3, 2] x) => (float[1, 2] y, float[1, 3, 2] z) {
+            y, z = Scan <num_scan_inputs = 1, body = step (float[2] a, float[2] b) => (float[2] c, float[2] d) {
+                c = Add (a, b)
+                d = Identity (c)
+            }> ("", start, x)
+        }"""
+    with pytest.raises(ModelError, match=r"^node 'y' \(Scan, opset 8\) runs over a batch"):
+        clean(ir.from_proto(onnx.parser.parse_model(text)))

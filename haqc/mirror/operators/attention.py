@@ -101,10 +101,12 @@ def attend(
     scores = (query * factor) @ (key.repeat_interleave(share, 1) * factor).transpose(2, 3)
     capped = form.softcap * torch.tanh(scores / form.softcap) if form.softcap > 0 else scores
     bias = score_bias(capped, mask, before, lengths, form)
+    # A query that may see no key at all gives zero; the softmax of nothing would have no number and no gradient.
+    blind = torch.isneginf(bias.amax(-1, keepdim=True))
     masked = capped + bias
-    chances = torch.softmax(masked if form.precision is None else masked.to(form.precision), -1).to(query.dtype)
-    # A query that may see no key at all gives zero, not the softmax of nothing.
-    chances = torch.where(torch.isneginf(bias.amax(-1, keepdim=True)), torch.zeros_like(chances), chances)
+    logits = torch.where(blind, torch.zeros_like(capped), masked)
+    chances = torch.softmax(logits if form.precision is None else logits.to(form.precision), -1).to(query.dtype)
+    chances = torch.where(blind, torch.zeros_like(chances), chances)
     y = chances @ value.repeat_interleave(share, 1)
     if is_flat:
         y = y.transpose(1, 2).flatten(2)

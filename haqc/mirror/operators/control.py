@@ -14,14 +14,14 @@ from haqc.mirror.step import Body
 @operator("If")
 def if_(node: Node) -> Function:
     """Builds a choice between two bodies."""
-    chosen: Body = node.attribute("then_branch")
-    other: Body = node.attribute("else_branch")
-    border = 1 + len(chosen.captured)
+    # What the bodies capture comes in the order in which the file lists them, and that may be either.
+    first, second = (name for name in node.attributes if name in ("then_branch", "else_branch"))
+    bodies: dict[str, Body] = {name: node.attribute(name) for name in (first, second)}
+    border = len(bodies[first].captured)
 
     def run(condition: torch.Tensor, *captured: Any) -> tuple[Any, ...]:
-        if bool(condition):
-            return chosen(captured[: border - 1], ())
-        return other(captured[border - 1 :], ())
+        name = "then_branch" if bool(condition) else "else_branch"
+        return bodies[name](captured[:border] if name == first else captured[border:], ())
 
     return run
 

@@ -72,3 +72,7 @@ def skip_layer_norm(node: Node) -> Function:
         return (y, y, y, total) if count == 4 else y
 
     return run
+
+
+torch.fx.wrap("layer_norm")
+torch.fx.wrap("rms_norm")

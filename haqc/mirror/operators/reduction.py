@@ -126,38 +126,19 @@ def cumulative(node: Node) -> Function:
     """Builds the running sum or product along an axis, from either end, with or without the element itself."""
     known = integers(node, 1)
     reverse, exclusive = bool(node.attribute("reverse", 0)), bool(node.attribute("exclusive", 0))
-    run, first = (running_sum, 0) if node.op == "CumSum" else (running_product, 1)
-
-    def total(x: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
-        return accumulate(x, axis if known is None else known, run, first, reverse, exclusive)
-
-    return total
-
-
-def running_sum(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """Sums up along an axis, in the input's own type."""
-    return torch.cumsum(x, axis, dtype=x.dtype)
-
-
-def running_product(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """Multiplies along an axis, in the input's own type."""
-    return torch.cumprod(x, axis, dtype=x.dtype)
+    is_sum = node.op == "CumSum"
+    return lambda x, axis: accumulate(x, axis if known is None else known, is_sum, reverse, exclusive)
 
 
 def accumulate(
-    x: torch.Tensor,
-    axis: torch.Tensor | Axes,
-    run: Callable[[torch.Tensor, int], torch.Tensor],
-    first: int,
-    reverse: bool,
-    exclusive: bool,
+    x: torch.Tensor, axis: torch.Tensor | Axes, is_sum: bool, reverse: bool, exclusive: bool
 ) -> torch.Tensor:
-    """Runs along an axis; ``first`` is what nothing accumulates to."""
+    """Sums up or multiplies along an axis, in the input's own type."""
     (along,) = listed(axis)
     x = x.flip(along) if reverse else x
-    total = run(x, along)
+    total = (torch.cumsum if is_sum else torch.cumprod)(x, along, dtype=x.dtype)
     if exclusive:
-        head = torch.full_like(x[at_axis(along, slice(0, 1))], first)
+        head = torch.full_like(x[at_axis(along, slice(0, 1))], 0 if is_sum else 1)
         total = torch.cat([head, total[at_axis(along, slice(0, -1))]], along)
     return total.flip(along) if reverse else total
 

@@ -22,12 +22,11 @@ WINDOWS: dict[str, tuple[float, ...]] = {
 def window(node: Node) -> Function:
     """Builds a window of cosines, of one period or symmetric."""
     kind = element_type(node, node.attribute("output_datatype", 1))
-    periodic, known = bool(node.attribute("periodic", 1)), integers(node, 0)
-    factors = WINDOWS[node.op]
-    return lambda size: cosine_sum(size if known is None else known, factors, periodic, kind)
+    periodic, factors = bool(node.attribute("periodic", 1)), WINDOWS[node.op]
+    return lambda size: cosine_sum(size, factors, periodic, kind)
 
 
-def cosine_sum(size: Integers, factors: tuple[float, ...], periodic: bool, kind: torch.dtype) -> torch.Tensor:
+def cosine_sum(size: torch.Tensor, factors: tuple[float, ...], periodic: bool, kind: torch.dtype) -> torch.Tensor:
     """Sums cosines of whole multiples of the window's angle."""
     (length,) = listed(size)
     angle = torch.arange(length, dtype=torch.float64) * (2 * math.pi / max(length if periodic else length - 1, 1))
