@@ -35,7 +35,7 @@ def written() -> str:
 def _entry(domain: str) -> str:
     names = " ".join(sorted(name for other, name in REGISTRY.builders if other == domain))
     lines = textwrap.wrap(names, 108)
-    if len(lines) == 1:
+    if len(lines) == 1 and len(names) + len(domain) < 100:
         return f'    "{domain}": "{names}",\n'
     quoted = [f'        "{line} "\n' for line in lines[:-1]] + [f'        "{lines[-1]}"\n']
     return f'    "{domain}": (\n{"".join(quoted)}    ),\n'
