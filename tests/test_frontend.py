@@ -57,6 +57,17 @@ def test_input_specs_name_type_and_shape(tmp_path: Path) -> None:
     assert input_specs(onnxfile.read(path), {"b": (1, 5)})[1].shape == (None, 5)
 
 
+def test_lengths_are_read_off_the_data_beside_the_model(tmp_path: Path) -> None:
+    text = "(float[batch,length,4] x) => (float[batch,length,3] y) { y = MatMul (x, w) }"
+    (tmp_path / "m.onnx").write_bytes(small_model(text, {"w": draw(4, 3)}).SerializeToString())
+    with pytest.raises(ModelError, match=r"'length' .axis 1.; state what you mean, for example --shape x=1,128,4"):
+        pose(tmp_path / "m.onnx")
+    np.savez(tmp_path / "d.npz", x=draw(20, 9, 4))
+    (tmp_path / "m.data.toml").write_text('path = "d.npz"\nformat = "npz"\n')
+    assert pose(tmp_path / "m.onnx")[1].layers[0].rows == 9
+    assert pose(tmp_path / "m.onnx", {"x": (1, 5, 4)})[1].layers[0].rows == 5
+
+
 def test_an_input_without_a_shape_is_refused() -> None:
     model = ir.from_proto(example())
     model.graph.inputs[0].shape = None

@@ -257,6 +257,13 @@ def test_agreement_is_never_called_accuracy(content: dict[str, Any], change: dic
     assert "top-1" not in page.text
 
 
+def test_what_was_made_up_stands_on_the_page(content: dict[str, Any]) -> None:
+    assert "Made up for want of data" not in Page(render_html(content)).text
+    content["accuracy"]["made_up"] = {"ids": "whole numbers", "<b>mask</b>": "ones"}
+    text = " ".join(Page(render_html(content)).text.split()).replace(" :", ":")
+    assert "Made up for want of data: ids: whole numbers; <b>mask</b>: ones." in text
+
+
 def test_nulls_are_worded(content: dict[str, Any], tmp_path: Path) -> None:
     content["accuracy"] |= {"float_finetuned": None, "standard_error": None, "paired_standard_error": None}
     content["accuracy"]["search"]["float_finetuned"] = None
