@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -18,6 +18,7 @@ from haqc.graph import Graph
 from haqc.mirror.constants import Constant, constants
 from haqc.mirror.plan import Scope, steps_of
 from haqc.mirror.tensors import legal_name, onnx_tensor, torch_tensor
+from haqc.mirror.whole import tensor_of
 
 Quantiser = Callable[[Tensor], Tensor]
 
@@ -58,7 +59,9 @@ class Mirror(nn.Module):
         self._slot: dict[str, str] = {}
         stored = list(constants(graph))
         keys = {entry.value: entry.key for entry in stored}
-        self.steps = steps_of(Scope(graph, model.opset_imports, model.ir_version, keys))
+        scope = Scope(graph, model.opset_imports, model.ir_version, keys)
+        self.steps = steps_of(scope)
+        self._wholes = scope.wholes
         for entry in stored:
             self._store(entry)
 
@@ -136,9 +139,10 @@ class Mirror(nn.Module):
         kept: dict[str, Tensor] = {}
         sought = len(set(wanted))
 
-        def write(name: str, tensor: Tensor) -> None:
+        def write(name: str, tensor: Any) -> None:
             if name in wanted:
-                kept[name] = tensor
+                kind = self._wholes.get(name)
+                kept[name] = tensor if kind is None else tensor_of(tensor, kind.dtype, inputs[0])
             quantiser = self.quantisers.get(name)
             values[name] = tensor if quantiser is None else quantiser(tensor)
 

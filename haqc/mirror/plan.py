@@ -13,8 +13,9 @@ from haqc.mirror.constants import is_literal
 from haqc.mirror.foreign import Foreign, Part, is_tensor
 from haqc.mirror.node import REGISTRY, Node, Unmirrored
 from haqc.mirror.schedule import schedule
-from haqc.mirror.step import Body, Step, outer
+from haqc.mirror.step import Body, Function, Step, outer
 from haqc.mirror.tensors import torch_type
+from haqc.mirror.whole import Whole, admitted, form_of, made_tensor
 
 _CONSTANT_LIMIT = 1 << 16
 """Constants of up to this many elements are also handed to operators while building (axes, shapes, bounds)."""
@@ -31,6 +32,7 @@ class Scope:
         constants: keys, in the outermost graph, of all stored tensors.
         parent: the scope around it; ``None`` for the outermost.
         captured: keys, in the parent, of what this graph reads from outside; grows while its steps are built.
+        wholes: by key, the values of this graph that travel as Python integers; grows likewise.
     """
 
     graph: ir.Graph
@@ -39,6 +41,7 @@ class Scope:
     constants: Mapping[ir.Value, str]
     parent: Scope | None = None
     captured: dict[str, None] = field(default_factory=dict)
+    wholes: dict[str, Whole] = field(default_factory=dict)
 
     def key(self, value: ir.Value | None) -> str:
         """Gives the key of a value in this scope, and notes what is captured; empty for an absent one."""
@@ -49,17 +52,40 @@ class Scope:
         if value not in self.constants and value.graph is self.graph:
             return str(value.name)
         key = self.parent.key(value)
+        return self._capture(key)
+
+    def whole(self, value: ir.Value | None) -> Whole | None:
+        """Says how a value travels: ``None`` for tensors."""
+        if value is None or value in self.constants:
+            return None
+        if self.parent is None or value.graph is self.graph:
+            return self.wholes.get(str(value.name))
+        return self.parent.whole(value)
+
+    def anchor(self) -> str:
+        """Gives the key of a tensor on whose device others are made; one that is stored, for it is there anyway."""
+        if self.parent is None:
+            inputs = (str(value.name) for value in self.graph.inputs)
+            return next(iter(self.constants.values()), None) or next(inputs, "")
+        key = self.parent.anchor()
+        return self._capture(key) if key else ""
+
+    def _capture(self, key: str) -> str:
         self.captured[key] = None
         return outer(key)
 
 
 def steps_of(scope: Scope) -> tuple[Step, ...]:
-    """Builds the functions of all nodes, in order, with the point at which each value dies.
+    """Builds the functions of all nodes of a model, in order, with the point at which each value dies.
 
     Raises:
         ModelError: an operator, or a form of it, has no mirror, nor does onnxruntime run it; the message names node,
             operator and opset.
     """
+    return _with_deaths(_steps(scope), set(scope.constants.values()))  # what is stored outlives a run
+
+
+def _steps(scope: Scope) -> list[Step]:
     nodes = [node for node in scope.graph if not is_literal(node)]
     built: dict[ir.Node, Step] = {}
     gaps: dict[ir.Node, Unmirrored] = {}
@@ -69,14 +95,10 @@ def steps_of(scope: Scope) -> tuple[Step, ...]:
             built[node] = step
         else:
             gaps[node] = step
-    steps = [
+    return [
         _foreign(group, scope, gaps[group[0]]) if group[0] in gaps else built[group[0]]
         for group in schedule(nodes, gaps.keys())
     ]
-    # What is stored outlives a run, and so does what a body gives.
-    lasting = {scope.key(value) for value in scope.graph.outputs} if scope.parent is not None else set()
-    lasting |= set(scope.constants.values()) if scope.parent is None else set()
-    return _with_deaths(steps, lasting)
 
 
 def _with_deaths(steps: Sequence[Step], lasting: set[str]) -> tuple[Step, ...]:
@@ -94,6 +116,15 @@ def _step(node: ir.Node, scope: Scope) -> Step | Unmirrored:
     plain = _node(node, scope.opsets)
     if not all(is_tensor(value) for value in (*node.inputs, *node.outputs)):
         return plain.refuse("works on strings or sequences")
+    inputs = [scope.key(value) for value in node.inputs]
+    outputs = tuple(scope.key(value) for value in node.outputs)
+    kinds = [scope.whole(value) for value in node.inputs]
+    form = form_of(plain, kinds, None if node.outputs[0].shape is None else len(node.outputs[0].shape))
+    if form is not None:
+        if form.result is None:
+            return Step(plain.name, form.function, (*inputs, scope.anchor()), outputs)
+        scope.wholes[outputs[0]] = form.result
+        return Step(plain.name, form.function, tuple(inputs), outputs)
     try:
         bodies = {
             name: _body(attribute.as_graph(), scope)
@@ -103,11 +134,12 @@ def _step(node: ir.Node, scope: Scope) -> Step | Unmirrored:
         function = REGISTRY.build(replace(plain, attributes={**plain.attributes, **bodies}))
     except Unmirrored as error:
         return error
-    inputs = [scope.key(value) for value in node.inputs]
     inputs += [key for body in bodies.values() for key in body.captured]
-    outputs = tuple(scope.key(value) for value in node.outputs)
+    if any(kinds):
+        function = admitted(function, plain, kinds)
+        inputs.append(scope.anchor())
     gap = next((step.gap for body in bodies.values() for step in body.steps if step.gap), "")
-    return Step(str(node.name), function, tuple(inputs), outputs, gap=gap)
+    return Step(plain.name, function, tuple(inputs), outputs, gap=gap)
 
 
 def _foreign(nodes: tuple[ir.Node, ...], scope: Scope, gap: Unmirrored) -> Step:
@@ -118,22 +150,31 @@ def _foreign(nodes: tuple[ir.Node, ...], scope: Scope, gap: Unmirrored) -> Step:
     except ModelError as error:
         raise Unmirrored(f"{gap.what}, and cannot be run without one: {error}") from error
     inputs, outputs = (tuple(scope.key(value) for value in side) for side in (part.inputs, part.outputs))
-    what = gap.what if part.is_differentiable else ""
-    return Step(str(nodes[0].name), Foreign(runtime, gap.what), inputs, outputs, gap=what)
+    function: Function = Foreign(runtime, gap.what)
+    kinds = [scope.whole(value) for value in part.inputs]
+    if any(kinds):
+        function = admitted(function, _node(nodes[0], scope.opsets), kinds)
+        inputs = (*inputs, scope.anchor())
+    return Step(str(nodes[0].name), function, inputs, outputs, gap=gap.what if part.is_differentiable else "")
 
 
 def _body(graph: ir.Graph, parent: Scope) -> Body:
     """Builds the graph inside a control-flow node."""
     scope = Scope(graph, parent.opsets, parent.ir_version, parent.constants, parent)
-    steps = steps_of(scope)
+    steps, outputs = _steps(scope), []
+    for value in graph.outputs:
+        kind, key = scope.whole(value), scope.key(value)
+        if kind is not None:
+            steps.append(Step("", made_tensor(kind.dtype), (key, scope.anchor()), (f"{key}:tensor",)))
+        outputs.append(key if kind is None else f"{key}:tensor")
     return Body(
         inputs=tuple(scope.key(value) for value in graph.inputs),
         ranks=tuple(None if value.shape is None else len(value.shape) for value in graph.inputs),
-        outputs=tuple(scope.key(value) for value in graph.outputs),
+        outputs=tuple(outputs),
         shapes=tuple(_extents(value) for value in graph.outputs),
         types=tuple(torch_type(value.dtype) for value in graph.outputs),
         captured=tuple(scope.captured),
-        steps=steps,
+        steps=_with_deaths(steps, set(outputs)),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.fx
 
@@ -105,7 +104,10 @@ def expand(node: Node) -> Function:
 
 def expand_to(x: torch.Tensor, shape: Integers) -> torch.Tensor:
     """Broadcasts a tensor with a shape."""
-    return x.expand(np.broadcast_shapes(x.shape, tuple(listed(shape))))
+    wanted, own = listed(shape), list(x.shape)
+    rank = max(len(wanted), len(own))
+    wanted, own = [1] * (rank - len(wanted)) + wanted, [1] * (rank - len(own)) + own
+    return x.expand([length if extent == 1 else extent for length, extent in zip(wanted, own, strict=True)])
 
 
 @operator("Shape")

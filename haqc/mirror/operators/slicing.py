@@ -87,11 +87,12 @@ def cut_at(
 ) -> torch.Tensor:
     """Cuts with steps of either sign, or with bounds that are computed at run time."""
     for axis, piece in _cuts(starts, ends, axes, steps):
+        if piece.step > 0:
+            x = x[at_axis(axis, piece)]  # torch draws bounds in as Python does
+            continue
         positions = _positions(piece, x.shape[axis])
         if not positions:
             x = x[at_axis(axis, slice(0, 0))]
-        elif positions.step > 0:
-            x = x[at_axis(axis, slice(positions.start, positions.stop, positions.step))]
         else:
             # torch has no negative steps: take the same positions upwards, then turn them round.
             x = x[at_axis(axis, slice(positions[-1], positions[0] + 1, -positions.step))].flip(axis)
