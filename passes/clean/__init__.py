@@ -22,6 +22,7 @@ from haqc.passes.clean.convert import MIN_OPSET, convert
 from haqc.passes.clean.dequantise import RestoreWeightsPass, restore_weights
 from haqc.passes.clean.floats import unify_floats
 from haqc.passes.clean.fold import Allowance, FoldLargePass, FoldPass
+from haqc.passes.clean.inline import inline
 from haqc.passes.clean.merge import MergeInitialisersPass
 from haqc.passes.clean.name import NodeNames
 from haqc.passes.clean.pair import remove_pairs
@@ -71,13 +72,12 @@ def clean(model: ir.Model) -> ir.Model:
 
 def _restructure(model: ir.Model) -> NodeNames:
     """Runs all steps that change the graph's structure; gives the names that nodes had before the rewriting."""
+    common.RemoveInitializersFromInputsPass()(model)
+    inline(model)
     ir.passes.Sequential(
-        common.RemoveInitializersFromInputsPass(),
-        common.InlinePass(),
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.LiftSubgraphInitializersToMainGraphPass(),
     )(model)
-    model.functions.clear()
     refuse_training(model)
     convert(model)
     _drop_absent_inputs(model)

@@ -450,5 +450,7 @@ def test_a_scan_over_a_batch_is_refused() -> None:
                 d = Identity (c)
             }> ("", start, x)
         }"""
-    with pytest.raises(ModelError, match=r"^node 'y' \(Scan, opset 8\) runs over a batch"):
+    with pytest.raises(
+        ModelError, match=r"^node 'y' \(Scan\) of opset 8 has no equal in opset 21 \(it runs over a batch\)"
+    ):
         clean(ir.from_proto(onnx.parser.parse_model(text)))

@@ -138,6 +138,92 @@ def test_a_minimum_of_a_maximum_is_a_clip(form: str) -> None:
     assert_same(before, after, x=draw(3, 4))
 
 
+BRANCHES = """y = If (c) <
+    then_branch = t () => (float[n,4] a) { k = Constant <value = float {2.0}> () u = Mul (x, k) a = Relu (u) },
+    else_branch = e () => (float[n,4] d) { u = MatMul (x, w) d = Add (u, b) }
+>"""
+
+
+@pytest.mark.parametrize("truth", [True, False])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "c = Identity (given)",
+        "c = Not (other)",
+        "s = Shape (x) r = Size (s) c = Equal (r, rank)",
+        "g = Gather (both, nought) f = Cast <to=1> (g) c = Greater (f, half)",
+    ],
+)
+def test_an_if_whose_condition_comes_out_constant_becomes_its_branch(condition: str, truth: bool) -> None:
+    before = small_model(
+        f"(float[n,4] x) => (float[n,4] z, float[n,4] y) {{ {condition} {BRANCHES} z = Tanh (y) }}",
+        {
+            "given": np.array(truth), "other": np.array(not truth), "rank": np.array(2 if truth else 3),
+            "both": np.array([truth, not truth]), "nought": np.array(0), "half": 0.5, "w": draw(4, 4), "b": draw(4),
+        },
+    )  # fmt: skip
+    after = cleaned(before)
+    assert operators(after) == (["Mul", "Relu", "Tanh"] if truth else ["Gemm", "Tanh"])
+    assert [value.name for value in after.graph.outputs] == ["z", "y"]
+    assert_same(before, after, x=draw(3, 4))
+
+
+def test_ifs_in_ifs_and_branches_that_give_constants() -> None:
+    before = small_model(
+        """(float[n,4] x, bool q) => (float[n,4] y, float[4] k) {
+            k = If (yes) <
+                then_branch = t () => (float[4] a) { a = Constant <value = float[4] {1.0, 2.0, 3.0, 4.0}> () },
+                else_branch = e () => (float[4] d) { d = Identity (b) }
+            >
+            y = If (q) <
+                then_branch = t2 () => (float[n,4] a2) {
+                    i = If (yes) <
+                        then_branch = t3 () => (float[n,4] a3) { a3 = Add (x, k) },
+                        else_branch = e3 () => (float[n,4] d3) { d3 = Sub (x, k) }
+                    >
+                    a2 = Relu (i)
+                },
+                else_branch = e2 () => (float[n,4] d2) { d2 = Mul (x, k) }
+            >
+        }""",
+        {"yes": np.array(True), "b": draw(4)},
+    )
+    after = cleaned(before)
+    assert [node.op_type for node in after.graph if node.op_type == "If"] == ["If"]
+    inner = [node.op_type for graph in after.graphs() if graph is not after.graph for node in graph]
+    assert sorted(inner) == ["Add", "Mul", "Relu"]
+    for choice in (True, False):
+        assert_same(before, after, x=draw(3, 4), q=np.array(choice))
+
+
+def test_ifs_whose_branches_use_the_same_names() -> None:
+    block = """ROUT = If (yes) <
+        then_branch = t () => (float[n,4] a) { h = Relu (RIN) g = Exp (h) a = Add (g, h) },
+        else_branch = e () => (float[n,4] a) { a = Identity (RIN) }
+    >"""
+    text = " ".join(block.replace("RIN", i).replace("ROUT", o) for i, o in (("x", "p"), ("p", "q"), ("q", "y")))
+    before = small_model(f"(float[n,4] x) => (float[n,4] y) {{ {text} }}", {"yes": np.array(True)})
+    after = cleaned(before)
+    assert operators(after) == ["Relu", "Exp", "Add"] * 3
+    assert_same(before, after, x=draw(2, 4) - 2)
+
+
+def test_constants_inside_loops_are_folded_and_the_loop_stays() -> None:
+    before = small_model(
+        """(float[n,4] x, int64 count) => (float[n,4] y) {
+            y = Loop (count, yes, x) <body = b (int64 i, bool c, float[n,4] s) => (bool o, float[n,4] r) {
+                o = Identity (c) k = Constant <value = float {2.0}> () h = Mul (k, k) r = Add (s, h)
+            }>
+        }""",
+        {"yes": np.array(True)},
+    )
+    after = cleaned(before)
+    assert operators(after) == ["Loop"]
+    body = [node.op_type for graph in after.graphs() if graph is not after.graph for node in graph]
+    assert body == ["Identity", "Add"]
+    assert_same(before, after, x=draw(2, 4), count=np.array(3))
+
+
 def test_duplicates_are_merged_and_dead_nodes_removed() -> None:
     before = small_model(
         """(float[n,4] x) => (float[n,4] y) {
