@@ -15,7 +15,7 @@ _OPERATIONS_PER_VALUE = 16
 
 _CALIBRATION_WORK = 64e9
 _SENSITIVITY_WORK = 4e12
-_SCORE_WORK = 64e9
+_SCORE_WORK = 256e9
 _SHORT_WORK = 128e9
 _LONG_WORK = 8e12
 _TRAINING_FACTOR = 3
@@ -65,16 +65,16 @@ class Effort:
         values = [*graph.tensor_values.values(), 1]
         work = max(1, graph.macs + _OPERATIONS_PER_VALUE * sum(values))
         return cls(
-            calibration=_count(_CALIBRATION_WORK, work, 32, 512),
-            sensitivity=_count(_SENSITIVITY_WORK, work * max(1, settings), 2, 128),
-            search=_count(_SCORE_WORK, work, 32, 2_000),
+            calibration=_count(_CALIBRATION_WORK, work, 16, 512),
+            sensitivity=_count(_SENSITIVITY_WORK, work * max(1, settings), 1, 128),
+            search=_count(_SCORE_WORK, work, 16, 2_000),
             short=_training(_SHORT_WORK, work, 1_000),
             long=_training(_LONG_WORK, work, 60_000),
             run=_count(_LARGEST_RUN_VALUES, max(values), 1, 250),
             step=_count(_LARGEST_STEP_VALUES, sum(values), 4, 64),
             made_up=(
                 _count(_SCORE_WORK, work, 64, 1_024),
-                _count(_SCORE_WORK, work, 32, 256),
+                _count(_SCORE_WORK, work, 16, 256),
                 _count(_SCORE_WORK, work, 64, 512),
             ),
         )
