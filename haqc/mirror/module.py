@@ -16,6 +16,7 @@ import haqc.mirror.operators  # noqa: F401 (registers the operators)
 from haqc.errors import ModelError
 from haqc.graph import Graph
 from haqc.mirror.constants import Constant, constants
+from haqc.mirror.fold import fold
 from haqc.mirror.plan import Scope, steps_of
 from haqc.mirror.tensors import legal_name, onnx_tensor, torch_tensor
 from haqc.mirror.whole import tensor_of
@@ -60,10 +61,16 @@ class Mirror(nn.Module):
         stored = list(constants(graph))
         keys = {entry.value: entry.key for entry in stored}
         scope = Scope(graph, model.opset_imports, model.ir_version, keys)
-        self.steps = steps_of(scope)
+        steps = steps_of(scope)
         self._wholes = scope.wholes
         for entry in stored:
             self._store(entry)
+        fixed = {key: getattr(self, name) for key, name in self._slot.items()}
+        fixed = {key: tensor for key, tensor in fixed.items() if not isinstance(tensor, nn.Parameter)}
+        self.steps, folded = fold(graph, steps, fixed, self._wholes)
+        for key, tensor in folded.items():
+            self._slot[key] = legal_name(key, _Attributes(self))
+            self.register_buffer(self._slot[key], tensor, persistent=False)
 
     def _store(self, entry: Constant) -> None:
         tensor = torch_tensor(entry.tensor)

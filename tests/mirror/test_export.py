@@ -202,3 +202,32 @@ def test_a_proto_with_data_elsewhere_is_sent_to_its_file() -> None:
     weight.external_data.add(key="location", value="../secret")
     with pytest.raises(ModelError, match=r"tensor 'w' of the ModelProto lies in another file"):
         from_onnx(proto)
+
+
+def test_what_never_changes_is_computed_once() -> None:
+    nodes = [
+        helper.make_node("Add", ["places", "one"], ["shifted"]),
+        helper.make_node("Cast", ["shifted"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["numbers", "w"], ["weights"]),
+        helper.make_node("Add", ["x", "weights"], ["y"]),
+    ]
+    weights: dict[str, np.ndarray] = {"places": np.arange(4), "one": np.array(1), "w": np.full(4, 2, np.float32)}
+    proto = _model(nodes, ["y"], weights)
+    mirror = Mirror(ir.from_proto(proto))
+    assert [step.outputs for step in mirror.steps] == [("weights",), ("y",)]
+    assert set(mirror.state_dict()) == {"places", "one", "w"}
+    assert torch.equal(mirror(torch.zeros(1, 4))[0], torch.tensor([[2.0, 4.0, 6.0, 8.0]]))
+    _agrees(mirror, mirror.to_onnx(), torch.zeros(1, 4))
+
+
+def test_what_could_become_large_is_left_to_the_run() -> None:
+    nodes = [
+        helper.make_node("ConstantOfShape", ["extents"], ["huge"]),
+        helper.make_node("MatMul", ["column", "row"], ["large"]),
+        helper.make_node("Add", ["column", "row"], ["larger"]),
+        helper.make_node("Neg", ["x"], ["y"]),
+    ]
+    ones = np.ones(1 << 14, np.int32)
+    weights = {"extents": np.array([1 << 20, 1 << 20], np.int64), "column": ones[:, None], "row": ones[None]}
+    proto = _model(nodes, ["y", "huge", "large", "larger"], weights)
+    assert len(Mirror(ir.from_proto(proto)).steps) == 4

@@ -91,15 +91,15 @@ def resample(
     """Resamples every axis whose extent or scale changes; sizes take precedence over scales."""
     axes = range(x.dim()) if sampling.axes is None else sampling.axes
     if sizes is not None and len(sizes) > 0:
-        extents = dict(zip(axes, listed(sizes), strict=True))
+        # Axes that keep their length are left out first, so that tracing may leave that of the batch open.
+        extents = {axis: extent for axis, extent in zip(axes, listed(sizes), strict=True) if extent != x.shape[axis]}
         factors = {axis: np.float32(extent) / np.float32(x.shape[axis]) for axis, extent in extents.items()}
     else:
         given = scales.tolist() if isinstance(scales, torch.Tensor) else scales or ()
-        factors = {axis: np.float32(factor) for axis, factor in zip(axes, given, strict=True)}
+        factors = {axis: np.float32(factor) for axis, factor in zip(axes, given, strict=True) if factor != 1}
         extents = {axis: int(np.float32(x.shape[axis]) * factor) for axis, factor in factors.items()}
     for axis, extent in extents.items():
-        if extent != x.shape[axis] or factors[axis] != 1:
-            x = _resample_axis(x, axis, extent, factors[axis], sampling)
+        x = _resample_axis(x, axis, extent, factors[axis], sampling)
     return x
 
 
