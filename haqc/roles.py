@@ -26,7 +26,8 @@ def roles(bound: ir.Model) -> dict[str, Role]:
 
     An input of whole numbers is an index if it picks rows of a table (Gather, through casts, reshapes and added
     constants), and any other one is a mask. An input of floats is a mask if it is multiplied by a number of at least
-    1,000, or chooses in a Where, or is added right before a Softmax; else it is data.
+    1,000, or chooses in a Where, or is added right before a Softmax, or if products with it are divided by its sum;
+    else it is data.
 
     Args:
         bound: a cleaned model in which every shape is a number.
@@ -39,7 +40,7 @@ def _role(value: ir.Value) -> Role:
     limit = None if is_float else _limit(value)
     if limit is not None:
         return Role("index", limit)
-    return Role("mask") if not is_float or _is_mask(value) else Role()
+    return Role("mask") if not is_float or _is_mask(value) or _weighs_a_mean(value) else Role()
 
 
 def _limit(value: ir.Value) -> int | None:
@@ -101,6 +102,20 @@ def _is_mask(value: ir.Value) -> bool:
                 seen.update(found)
                 pending += found
     return False
+
+
+def _weighs_a_mean(value: ir.Value) -> bool:
+    """Whether a value is multiplied with another, and divides by its own sum: the mask of a mean over some places."""
+    operators: set[tuple[str, int]] = set()
+    pending, seen = [value], {value}
+    while pending:
+        current = pending.pop()
+        for node, place in current.uses():
+            operators.add((node.op_type, place))
+            if node.op_type in ("ReduceSum", "Max") or (node.op_type in _PASSING and place == 0):
+                pending += [output for output in node.outputs if output not in seen]
+                seen.update(node.outputs)
+    return {("ReduceSum", 0), ("Div", 1)} <= operators and bool({("Mul", 0), ("Mul", 1)} & operators)
 
 
 def _hides(node: ir.Node, place: int) -> bool:

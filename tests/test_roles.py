@@ -42,6 +42,12 @@ FLOAT_CASES = {
         "a = Sub (unit, x) b = Mul (a, large) y = Add (b, unit)",
         Role("mask"),
     ),
+    "a mask of a mean": (
+        "float[N,8] x",
+        "a = Mul (x, table) s = ReduceSum (a, one) n = ReduceSum (x, one) m = Clip (n, half) y = Div (s, m)",
+        Role("mask"),
+    ),
+    "data divided by their sum": ("float[N,8] x", "n = ReduceSum (x, one) y = Div (x, n)", Role()),
     "a mask that is added": ("float[N,8] x", "a = Add (x, row) y = Softmax (a)", Role("mask")),
 }
 CONSTANTS = {
