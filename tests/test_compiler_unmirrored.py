@@ -51,7 +51,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pipeline.onnx"
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("jobs")
 def test_it_compiles_without_training(haqc: CommandLine, pipeline: Path, tmp_path: Path) -> None:
     options = ("--target", "edge", "--budget", "energy=0.9", "--finetune", "0", "--evaluations", "2")
     done = haqc("compile", pipeline, *options, "--no-default-pins", "--out", tmp_path / "out")
@@ -66,7 +66,7 @@ def test_training_through_it_is_refused(haqc: CommandLine, pipeline: Path, tmp_p
     assert done.sentence(2).startswith("node 'between' (Erf, opset 21) has no mirror, and lies between")
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("jobs")
 def test_what_only_comes_before_the_layers_may_stay(haqc: CommandLine, pipeline: Path, tmp_path: Path) -> None:
     model = onnx.load(pipeline)
     model.graph.node[3].CopyFrom(onnx.helper.make_node("Identity", ["r"], ["n"]))
