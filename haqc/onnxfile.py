@@ -14,6 +14,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from haqc.errors import ModelError
+from haqc.nodeorder import sort_nodes
 
 OPSETS = (7, 26)
 """The oldest opset whose operators broadcast as today, and the newest one that onnxruntime has released."""
@@ -53,7 +54,7 @@ def read(path: Path) -> ir.Model:
     for tensor in _tensors(proto):
         _check_tensor(tensor, path)
     try:
-        onnx.checker.check_model(path)  # by its path, because external data are looked for beside it
+        onnx.checker.check_model(_without_external(proto) if sort_nodes(proto.graph) else path)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).partition("==>")[0].split()).rstrip(".")
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}; export it again") from error
@@ -164,6 +165,20 @@ def _is_external(tensor: onnx.TensorProto) -> bool:
 
 def _location(tensor: onnx.TensorProto) -> str:
     return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+
+
+def _without_external(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Gives a copy whose external weights are inputs: without a path the checker cannot look beside it."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    given = {value.name for value in copy.graph.input}
+    stored = [tensor for tensor in copy.graph.initializer if not _is_external(tensor)]
+    for tensor in copy.graph.initializer:
+        if _is_external(tensor) and tensor.name not in given:
+            copy.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    del copy.graph.initializer[:]
+    copy.graph.initializer.extend(stored)
+    return copy
 
 
 def _check_rank(name: str, rank: int, path: Path) -> None:

@@ -27,7 +27,7 @@ LAYERS = (
         *("measurements", "mirrored", "policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
-        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "onnxfile"),
+        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "nodeorder", "onnxfile"),
         *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),

@@ -142,10 +142,6 @@ def test_both_spellings_of_the_standard_domain_are_one(save: Callable[..., Path]
     assert dict(onnxfile.read(save(model)).opset_imports) == {"": 17}
 
 
-def _reverse(model: ModelProto) -> None:
-    model.graph.node.reverse()
-
-
 def _cycle(model: ModelProto) -> None:
     model.graph.node[0].input[0] = "y"
 
@@ -196,7 +192,6 @@ def _values_of_another_type(model: ModelProto) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_reverse, "topologically sorted"),
         (_cycle, "topologically sorted"),
         (_unknown_operator, "No Op registered for Convolve"),
         (_undeclared_domain, "No opset import for domain 'com.example'"),

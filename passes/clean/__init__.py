@@ -27,7 +27,7 @@ from haqc.passes.clean.merge import MergeInitialisersPass
 from haqc.passes.clean.name import NodeNames
 from haqc.passes.clean.pair import remove_pairs
 from haqc.passes.clean.qonnx import remove_qonnx
-from haqc.passes.clean.refuse import refuse_integer_arithmetic, refuse_training
+from haqc.passes.clean.refuse import refuse_crowds, refuse_integer_arithmetic, refuse_training
 from haqc.passes.clean.remark import remark, remarks
 from haqc.passes.clean.rules import GemmPass, RewriteRulesPass
 
@@ -74,6 +74,7 @@ def _restructure(model: ir.Model) -> NodeNames:
     """Runs all steps that change the graph's structure; gives the names that nodes had before the rewriting."""
     common.RemoveInitializersFromInputsPass()(model)
     inline(model)
+    refuse_crowds(model)
     ir.passes.Sequential(
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.LiftSubgraphInitializersToMainGraphPass(),

@@ -14,6 +14,9 @@ _FROM_MICROSOFT = frozenset(
      "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits", "MulInteger", "QAttention", "QEmbedLayerNormalization",
      "QGemm", "QMoE", "ReduceSumInteger"}
 )  # fmt: skip
+_MOST_INPUTS = 2048
+"""Inputs of one node; the library's work grows with their square."""
+
 _PREFIXES = ("QLinear", "QOrdered")
 
 
@@ -53,4 +56,19 @@ def refuse_training(model: ir.Model) -> None:
             raise ModelError(
                 f"node '{node.name or node.outputs[0].name}' (BatchNormalization) is in training mode, so its results "
                 "depend on the other samples of a batch; export the model in evaluation mode"
+            )
+
+
+def refuse_crowds(model: ir.Model) -> None:
+    """Refuses a model in which one node reads more values than any network's does.
+
+    Raises:
+        ModelError: naming the first such node.
+    """
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if len(node.inputs) > _MOST_INPUTS:
+            name = node.name or (node.outputs[0].name if node.outputs else "")
+            raise ModelError(
+                f"node '{name}' ({node.op_type}) reads {len(node.inputs)} values, and haqc takes {_MOST_INPUTS}; "
+                "join them in several steps"
             )

@@ -454,3 +454,11 @@ def test_a_scan_over_a_batch_is_refused() -> None:
         ModelError, match=r"^node 'y' \(Scan\) of opset 8 has no equal in opset 21 \(it runs over a batch\)"
     ):
         clean(ir.from_proto(onnx.parser.parse_model(text)))
+
+
+def test_a_node_of_very_many_inputs_is_refused() -> None:
+    before = small_model(
+        f"(float[n,2] x) => (float[m,2] y) {{ [all] y = Concat <axis=0> ({', '.join(['x'] * 2049)}) }}", {}
+    )
+    with pytest.raises(ModelError, match=r"^node 'all' \(Concat\) reads 2049 values, and haqc takes 2048; join them"):
+        cleaned(before)

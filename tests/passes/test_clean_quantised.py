@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -11,11 +12,22 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
 
+from haqc import onnxfile
 from haqc.errors import ModelError
 from haqc.passes.clean import clean, remarks
 from tests.passes.small_graphs import GRAPHS, Prepared
 from tests.small_model import draw, run, small_model
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def cleaned(model: onnx.ModelProto) -> ir.Model:
@@ -353,3 +365,46 @@ def test_an_activation_of_one_bit_is_refused() -> None:
     node.replace_input_with(0, model.graph.inputs[0])
     with pytest.raises(ModelError, match=r"node 'weights' \(BipolarQuant\) gives an activation one bit"):
         clean(model)
+
+
+class Digits(CalibrationDataReader):  # type: ignore[misc]
+    """The example model's own images, for onnxruntime's quantiser."""
+
+    def __init__(self) -> None:
+        self.batches = iter([{"image": images(8 * part, 8 * part + 8)} for part in range(4)])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self.batches, None)
+
+
+def images(start: int, stop: int) -> np.ndarray:
+    with np.load(ROOT / "models" / "digits.npz") as stored:
+        return np.asarray(stored[stored.files[0]][start:stop], np.float32)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_file_that_onnxruntime_quantised_comes_back(per_channel: bool, tmp_path: Path) -> None:
+    source, target = ROOT / "models" / "digits.onnx", tmp_path / "quantised.onnx"
+    quantize_static(
+        source, target, Digits(), quant_format=QuantFormat.QDQ, per_channel=per_channel,
+        weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
+    )  # fmt: skip
+    after = clean(onnxfile.read(target))
+    plain = clean(onnxfile.read(source))
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(operators(after))
+    assert [op for op in operators(after) if op in LAYERS] == [op for op in operators(plain) if op in LAYERS]
+    data = {str(after.graph.inputs[0].name): images(100, 164)}
+    found, expected = run(checked(after), **data)[0], run(checked(plain), **data)[0]
+    assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.95
+    np.testing.assert_allclose(found, expected, atol=0.1 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("form", ["operators", "dynamic"])
+def test_a_file_of_integer_operators_from_onnxruntime_is_refused(form: str, tmp_path: Path) -> None:
+    source, target = ROOT / "models" / "digits.onnx", tmp_path / "quantised.onnx"
+    if form == "dynamic":
+        quantize_dynamic(source, target)
+    else:
+        quantize_static(source, target, Digits(), quant_format=QuantFormat.QOperator)
+    with pytest.raises(ModelError, match=r"\((QLinear\w+|DynamicQuantizeLinear)\) computes with quantised numbers"):
+        clean(onnxfile.read(target))
