@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.fx
 
@@ -9,15 +10,25 @@ from haqc.mirror.node import Function, Node, operator
 from haqc.mirror.operators.constant import element_type
 from haqc.quant import along_axis
 
+CODES = tuple(np.dtype(kind) for kind in ("i1", "u1", "i2", "u2"))
+"""Types of codes."""
+
 Optional = torch.Tensor | None
 
 
 @operator("QuantizeLinear")
 def quantise(node: Node) -> Function:
-    """Builds ``saturate(round(x / scale) + zero point)``; halves go to even."""
+    """Builds ``saturate(round(x / scale) + zero point)``; halves go to even.
+
+    Raises:
+        ModelError: the codes are floats, or have less than 8 bits.
+    """
     axis, block = node.attribute("axis", 1), node.attribute("block_size", 0)
     code = node.attribute("output_dtype", 0)
     kind = element_type(node, code) if code else None
+    known = node.constant(2)
+    if known is not None and known.dtype not in CODES:
+        raise node.refuse(f"gives codes of type {known.dtype}, which torch lacks")
 
     def run(x: torch.Tensor, scale: torch.Tensor, zero: Optional = None) -> torch.Tensor:
         return codes(x, spread(scale, x, axis, block), None if zero is None else spread(zero, x, axis, block), kind)

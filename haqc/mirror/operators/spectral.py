@@ -109,7 +109,7 @@ def mel_weights(node: Node) -> Function:
 def mel_filters(inputs: tuple[torch.Tensor, ...], kind: torch.dtype) -> torch.Tensor:
     """Makes the filters for (bands, transform's length, sample rate, lowest, highest frequency in Hz)."""
     bands, length = (int(value) for value in inputs[:2])
-    rate, low, high = (float(value) for value in inputs[2:])
+    rate, low, high = (float(value.detach()) for value in inputs[2:])
     first, last = (2595 * math.log10(1 + edge / 700) for edge in (low, high))
     step = (last - first) / (bands + 2)
     edges = [700 * (10 ** ((first + index * step) / 2595) - 1) for index in range(bands + 2)]
