@@ -61,13 +61,13 @@ class Mirror(nn.Module):
         stored = list(constants(graph))
         keys = {entry.value: entry.key for entry in stored}
         scope = Scope(graph, model.opset_imports, model.ir_version, keys)
-        steps = steps_of(scope)
+        self.steps = steps_of(scope)  # before anything is stored, so that no initialiser takes the name
         self._wholes = scope.wholes
         for entry in stored:
             self._store(entry)
         fixed = {key: getattr(self, name) for key, name in self._slot.items()}
         fixed = {key: tensor for key, tensor in fixed.items() if not isinstance(tensor, nn.Parameter)}
-        self.steps, folded = fold(graph, steps, fixed, self._wholes)
+        self.steps, folded = fold(graph, self.steps, fixed, self._wholes)
         for key, tensor in folded.items():
             self._slot[key] = legal_name(key, _Attributes(self))
             self.register_buffer(self._slot[key], tensor, persistent=False)
