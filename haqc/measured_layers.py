@@ -123,7 +123,7 @@ def _priced(
     found: list[tuple[float, ...]] = []
     joules = 0.0
     for place, cost in enumerate(costs):
-        if case.layer in ("", cost.layer.name):
+        if case.layer in ("", cost.layer.name) and not cost.layer.is_table:
             cell = _cell(table, cost, place)
             busy, memory = _at(without.prices.compute_cycles, cell), _at(without.prices.memory_cycles, cell)
             overhead = _at(table.prices.compute_cycles, cell) - busy
@@ -132,9 +132,9 @@ def _priced(
     if case.layer:
         return found, (0.0, joules)
     total = table.price(policy)
-    rest_s = total.latency_s - sum(cost.latency_s for cost in costs)
+    rest_s = total.latency_s - sum(cost.latency_s for cost in costs if not cost.layer.is_table)
     core_j = hardware.cycle_energy_j * hardware.clock_hz * rest_s
-    rest_j = total.energy_j - sum(cost.energy_j for cost in costs) - core_j
+    rest_j = total.energy_j - sum(cost.energy_j for cost in costs if not cost.layer.is_table) - core_j
     return found, (max(rest_s, 0.0), max(joules + rest_j, 0.0))
 
 

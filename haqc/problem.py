@@ -9,6 +9,7 @@ import onnx_ir as ir
 from haqc.budget import Budget, Cost
 from haqc.costmodel import build_table
 from haqc.costmodel.table import CostTable
+from haqc.errors import ModelError
 from haqc.graph import Graph
 from haqc.passes.search.feasibility import require_feasible
 from haqc.policy import Space, baseline
@@ -39,8 +40,13 @@ class Problem:
             target: the chip.
 
         Raises:
-            HaqcError: a pin, the mode or the budget is wrong, or no policy can meet the budget.
+            HaqcError: no layer can be quantised, a pin, the mode or the budget is wrong, or no policy can meet it.
         """
+        if not graph.quantised_layers:
+            raise ModelError(
+                f"'{graph.name}' holds no layer that can be quantised, so there is nothing to compile; "
+                "'haqc inspect' says why, and 'haqc cost' prices it as it is"
+            )
         table = build_table(graph, target, mode=request.mode)
         space = Space.of(
             graph,

@@ -56,7 +56,13 @@ class CostReport:
     @cached_property
     def unmodelled(self) -> Unmodelled:
         """What the total leaves out, with its share of the bytes."""
-        return Unmodelled.of(self.operations, sum(sum(row.moved_bytes.values()) for row in self.layers))
+        unpriced = [row for row in self.layers if row.layer.is_table and not row.latency_s]
+        tables = [
+            OperationCost(row.layer.name, row.layer.op, sum(row.moved_bytes.values()), 0.0, 0.0, is_modelled=False)
+            for row in unpriced
+        ]
+        others = (row for row in self.layers if not row.layer.is_table or row.latency_s)
+        return Unmodelled.of([*self.operations, *tables], sum(sum(row.moved_bytes.values()) for row in others))
 
     def to_json(self) -> dict[str, Any]:
         """Gives the report as ``haqc cost --format json`` prints it."""

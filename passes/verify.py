@@ -157,7 +157,7 @@ class _Cut:
         _expose(cut)
         for node in list(cut.graph):
             value = node.inputs[0] if node.op_type == "DequantizeLinear" else None
-            if value is not None and value.const_value is None:
+            if value is not None and not _is_stored(value):
                 given = ir.Value(name=_GIVEN + str(value.name), type=value.type, shape=value.shape)
                 cut.graph.inputs.append(given)
                 node.replace_input_with(0, given)
@@ -168,7 +168,7 @@ def _expose(model: ir.Model) -> dict[str, str]:
     """Makes every code tensor a graph output; gives their names by activation tensor."""
     codes = {}
     for node in model.graph:
-        if node.op_type != "DequantizeLinear" or node.inputs[0] is None or node.inputs[0].const_value is not None:
+        if node.op_type != "DequantizeLinear" or node.inputs[0] is None or _is_stored(node.inputs[0]):
             continue
         value = node.inputs[0]
         producer = value.producer()
@@ -180,6 +180,13 @@ def _expose(model: ir.Model) -> dict[str, str]:
         if value not in model.graph.outputs:
             model.graph.outputs.append(value)
     return codes
+
+
+def _is_stored(codes: ir.Value) -> bool:
+    """Whether codes are weights: constants of the file, or rows looked up in one."""
+    producer = codes.producer()
+    table = producer.inputs[0] if producer is not None and producer.op_type == "Gather" else None
+    return codes.const_value is not None or (table is not None and table.const_value is not None)
 
 
 def _unoptimised(pieces: _Cut, cut: Runtime, probe: Probe) -> Consumer:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -14,12 +13,13 @@ from haqc.costmodel.bit_serial import price_bit_serial
 from haqc.costmodel.cache import cached_prices
 from haqc.costmodel.lookup import price_lookup
 from haqc.costmodel.npu import price_npu
-from haqc.costmodel.prices import Axes, Context, Pricer, require_countable
+from haqc.costmodel.prices import Axes, Context, Pricer, Prices, require_countable
+from haqc.costmodel.row_reads import with_row_reads
 from haqc.costmodel.table import CostTable, LayerCost
 from haqc.costmodel.tensor_core import price_tensor_core
 from haqc.costmodel.vector import price_vector
 from haqc.errors import ModelError, TargetError, nearest
-from haqc.graph import FULL_BITS, Graph
+from haqc.graph import FULL_BITS, Graph, Layer
 from haqc.hardware.bit_composable import BitComposable
 from haqc.hardware.bit_serial import BitSerial
 from haqc.hardware.lookup import Lookup
@@ -60,7 +60,7 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
 
     Raises:
         TargetError: the target has no such mode, the batch is out of range, or the target lacks 8-bit widths.
-        ModelError: the model has no layer to price, or one that is too large.
+        ModelError: the model has too many layers, or one that is too large.
     """
     batch = target.batch if batch is None else batch
     mode = target.modes[0] if mode is None else mode
@@ -71,8 +71,6 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
         raise TargetError(f"a batch of {batch} cannot be priced; give one from 1 to {MAX_BATCH:,}")
     if not target.precision.allows(FULL_BITS, FULL_BITS):
         raise TargetError(f"target '{target.name}' lacks 8-bit weights or activations, which budgets refer to; add 8")
-    if not graph.layers:
-        raise ModelError(f"model '{graph.name}' has no Conv, ConvTranspose, Gemm or MatMul, so nothing can be priced")
     if len(graph.layers) > MAX_LAYERS:
         raise ModelError(
             f"model '{graph.name}' has {len(graph.layers):,} layers, and at most {MAX_LAYERS:,} can be priced at all "
@@ -80,7 +78,13 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
         )
     require_countable(graph.layers, batch)
     axes, context = Axes.of(target.precision), Context.of(graph, target.precision)
-    price = functools.partial(PRICERS[type(target.hardware)], graph.layers, target.hardware, axes, batch, mode, context)
-    question = (graph.layers, target.hardware, target.text, axes, batch, mode, context)
-    prices = cached_prices(target.kind, question, (len(graph.layers), *axes.lengths), price)
+    pricer, hardware = PRICERS[type(target.hardware)], target.hardware
+
+    def price(layers: tuple[Layer, ...]) -> Prices:
+        question = (layers, hardware, target.text, axes, batch, mode, context)
+        shape = (len(layers), *axes.lengths)
+        return cached_prices(target.kind, question, shape, lambda: pricer(layers, hardware, axes, batch, mode, context))
+
+    streaming = hardware.streaming(mode)
+    prices = with_row_reads(graph.layers, price, streaming, hardware.clock_hz, axes, batch, context)
     return CostTable(graph, target, batch, mode, axes, prices)

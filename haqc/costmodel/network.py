@@ -162,11 +162,13 @@ class Network:
             moved_bytes=bits / 8,
             latency_s=0.0 if streaming is None else bits / streaming.bits_per_s,
             energy_j=0.0 if streaming is None else bits * streaming.energy_j_per_bit,
-            is_modelled=streaming is not None and (passage.is_fused or operation.op in STREAMED),
+            is_modelled=streaming is not None
+            and (passage.is_fused or operation.op in STREAMED)
+            and self.graph.unknown_tensors.isdisjoint(passage.moved),
         )
 
     def _values(self, tensor: str) -> int:
-        # What was computed from constants alone is no stored activation, and moves nothing.
+        # What was computed from constants alone is no stored activation, and what is not known is listed apart.
         return self.graph.tensor_values.get(tensor, 0) * self.batch
 
     @cached_property

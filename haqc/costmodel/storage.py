@@ -37,7 +37,7 @@ class Storage:
         """Counts a graph's parameters; layers in float have 32-bit weights, or 8 where the chip has no float."""
         values = np.array([layer.weight_values for layer in graph.layers], np.int64)[:, None]
         widths = precision.weight_widths
-        floating = np.array([bool(layer.float_reason) for layer in graph.layers])
+        floating = np.array([bool(layer.float_reason) for layer in graph.layers], np.bool_)
         sizes = []
         for bits in (widths, [precision.weight_container_bits(width) for width in widths]):
             stored = -(-values * np.array(bits, np.int64) // 8)

@@ -264,7 +264,7 @@ class CostTable:
 
     @cached_property
     def _floating(self) -> npt.NDArray[np.bool_]:
-        return np.array([bool(layer.float_reason) for layer in self.graph.layers])
+        return np.array([bool(layer.float_reason) for layer in self.graph.layers], np.bool_)
 
     @cached_property
     def _links(self) -> Links:

@@ -22,6 +22,10 @@ from haqc.policy import Policy
 from haqc.quant import activation_range
 
 CONTAINER_BITS = 8
+
+_QUANTISED_UNASKED = ("Conv", "ConvTranspose", "Gemm")
+"""Operators whose float weights onnxruntime quantises where they read a DequantizeLinear."""
+
 MAX_IR_VERSION = 13
 
 
@@ -43,14 +47,17 @@ def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations:
     for name, array in codes.floats.items():
         writer.replace_constant(name, array)
     for name, weight in codes.weights.items():
-        writer.quantise_weight(name, weight)
+        if writer.is_only_looked_up(name, weight):
+            writer.quantise_table(name, weight)
+        else:
+            writer.quantise_weight(name, weight)
     for name, bias in codes.biases.items():
         writer.quantise_bias(name, bias)
     for name, activation in codes.activations.items():
         writer.quantise_activation(name, activation)
     for layer in policy.graph.layers:
-        if layer.float_reason and layer.op != "MatMul" and layer.activation in codes.activations:
-            writer.shield(layer.name, codes.activations[layer.activation])
+        if layer.float_reason and layer.op in _QUANTISED_UNASKED and layer.activation in codes.activations:
+            writer.shield(layer.nodes[0], codes.activations[layer.activation])
     emitted.graph.sort()
     emitted.ir_version = _lowest_ir_version(emitted)
     emitted.producer_name, emitted.producer_version = "haqc", str(annotations.get("haqc", ""))
@@ -92,6 +99,32 @@ class _Writer:
         whole = weight.scale.size == 1 != weight.codes.shape[weight.axis]  # one scale for the whole tensor
         scale = weight.scale.reshape(()) if whole else weight.scale
         self._dequantise_constant(name, weight.codes, scale, np.zeros(scale.shape, np.int8), weight.axis)
+
+    def is_only_looked_up(self, name: str, weight: WeightCodes) -> bool:
+        """Whether a weight is a table of which nothing but rows are read, and whose rows share their scales."""
+        uses = self.graph.initializers[name].uses()
+        return weight.axis == 1 and all(use.node.op_type == "Gather" and use.idx == 0 for use in uses)
+
+    def quantise_table(self, name: str, weight: WeightCodes) -> None:
+        """Replaces a float table by int8 codes; the rows that are looked up are dequantised, and not the table."""
+        codes, scale = self._constant(f"{name}_codes", weight.codes), self._constant(f"{name}_scale", weight.scale)
+        zeros = self._constant(f"{name}_zero_point", np.zeros(weight.scale.shape, np.int8))
+        for gather, index in list(self.graph.initializers[name].uses()):
+            rows = gather.outputs[0]
+            result = self._node(
+                "DequantizeLinear", [rows, scale, zeros], f"{rows.name}_rows", ir.DataType.FLOAT, rows.shape,
+                [ir.AttrInt64("axis", -1)],
+            )  # fmt: skip
+            for node, place in rows.uses():
+                if node is not result.producer():
+                    node.replace_input_with(place, result)
+            if rows in self.graph.outputs:
+                self.graph.outputs[:] = [result if value is rows else value for value in self.graph.outputs]
+            rows.name, result.name = result.name, rows.name  # who reads the rows finds them under their old name
+            self.values[str(result.name)], self.values[str(rows.name)] = result, rows
+            rows.type = ir.TensorType(ir.DataType.INT8)
+            gather.replace_input_with(index, codes)
+        del self.graph.initializers[name]
 
     def quantise_bias(self, name: str, bias: BiasCodes) -> None:
         """Replaces a float bias by int32 codes and a DequantizeLinear."""
@@ -164,11 +197,12 @@ def _annotate(model: ir.Model, policy: Policy, annotations: Mapping[str, Any]) -
     """Writes the policy on the nodes (a convenience) and everything as one JSON in the model's metadata."""
     nodes = {str(node.name): node for node in model.graph}
     for layer, bits in zip(policy.graph.layers, policy.layer_bits, strict=True):
-        props = nodes[layer.name].metadata_props
+        props = nodes[layer.nodes[0]].metadata_props
         if layer.float_reason:
             props["haqc.float"] = layer.float_reason
-        else:
-            props["haqc.weight_bits"] = str(bits.weight)
+            continue
+        props["haqc.weight_bits"] = str(bits.weight)
+        if not layer.data_reason:
             props["haqc.activation_bits"] = str(bits.activation)
     model.metadata_props[METADATA_KEY] = json.dumps(annotations, ensure_ascii=False, separators=(",", ":"))
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from haqc import targets
+from haqc.budget import Cost
 from haqc.costmodel import MAX_BATCH, CostTable, build_table
 from haqc.costmodel.prices import Axes
-from haqc.errors import ModelError, PolicyError, TargetError
+from haqc.errors import PolicyError, TargetError
 from haqc.graph import Graph, Operand
 from haqc.policy import Bits, Policy, Space, baseline, plain
 from haqc.precision import Precision
@@ -171,7 +172,12 @@ def test_refuses_what_cannot_be_priced(graph: Graph) -> None:
             build_table(graph, CLOUD, batch=batch)
     with pytest.raises(TargetError, match="lacks 8-bit"):
         build_table(graph, offering(2, 4))
-    with pytest.raises(ModelError, match="nothing can be priced"):
-        build_table(replace(graph, layers=(), operands=()), CLOUD)
     with pytest.raises(ValueError, match="cannot hold"):
         replace(build_table(graph, CLOUD), axes=Axes((8,), (8,), (32,)))
+
+
+def test_a_model_without_layers_costs_what_its_operators_move(graph: Graph) -> None:
+    empty = replace(graph, layers=(), operands=(), operations=(), tensor_values={}, last_layers=())
+    table = build_table(empty, CLOUD)
+    assert table.price(baseline(empty)) == Cost(0.0, 0.0, 0.0, 0.0)
+    assert table.layer_costs(baseline(empty)) == ()

@@ -9,6 +9,7 @@ from onnx import ModelProto
 
 from haqc.frontend import pose
 from haqc.graph import Graph
+from haqc.passes.bind import bind
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
 from models.build import build
@@ -26,7 +27,7 @@ def networks() -> tuple[Graph, ...]:
 
 def graph_of(model: ModelProto, name: str) -> Graph:
     """Parses a model as the compiler does."""
-    return parse(clean(ir.from_proto(model)), name)
+    return parse(bind(clean(ir.from_proto(model))), name)
 
 
 def resnet8() -> ModelProto:

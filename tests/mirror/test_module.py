@@ -18,6 +18,7 @@ from torch import Tensor
 from haqc import onnxfile
 from haqc.errors import ModelError
 from haqc.mirror import Mirror, from_onnx
+from haqc.passes.bind import bind
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
 from haqc.runtime import Runtime
@@ -86,8 +87,8 @@ def test_every_weight_and_bias_gets_a_gradient(digits: ir.Model) -> None:
     mirror = from_onnx(digits)
     images = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     mirror(images)[0].square().sum().backward()
-    names = mirror.layer_parameters(parse(digits, "digits"))
-    assert len(names) == 2 * len(parse(digits, "digits").layers)
+    names = mirror.layer_parameters(parse(bind(digits), "digits"))
+    assert len(names) == 2 * len(parse(bind(digits), "digits").layers)
     for name in names:
         gradient = mirror.value(name).grad
         assert gradient is not None and gradient.abs().max() > 0, name
@@ -95,7 +96,7 @@ def test_every_weight_and_bias_gets_a_gradient(digits: ir.Model) -> None:
 
 def test_parameters_are_found_by_name_and_loaded(digits: ir.Model) -> None:
     mirror = from_onnx(digits)
-    (name, *_) = mirror.layer_parameters(parse(digits, "digits"))
+    (name, *_) = mirror.layer_parameters(parse(bind(digits), "digits"))
     assert mirror.has(name)
     assert not mirror.has("no such tensor")
     replacement = np.full(tuple(mirror.value(name).shape), 0.5, np.float32)
@@ -111,7 +112,7 @@ def test_only_floats_are_trainable(digits: ir.Model) -> None:
 
 def test_the_model_and_the_mirror_share_no_memory(digits: ir.Model) -> None:
     mirror = from_onnx(digits)
-    (name, *_) = mirror.layer_parameters(parse(digits, "digits"))
+    (name, *_) = mirror.layer_parameters(parse(bind(digits), "digits"))
     stored = digits.graph.initializers[name].const_value
     assert stored is not None
     before = stored.numpy().copy()

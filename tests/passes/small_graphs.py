@@ -16,6 +16,7 @@ from haqc.codes import NetworkCodes
 from haqc.graph import Graph
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
+from haqc.passes.bind import bind
 from haqc.passes.calibrate import calibrate
 from haqc.passes.clean import clean
 from haqc.passes.emit.qcdq import emit_qcdq
@@ -307,12 +308,65 @@ def float_layers() -> ModelProto:
     return b.model({"x": (16,)}, {"y": (8,)})
 
 
+def _indices(b: Builder) -> str:
+    """Whole numbers from 0 to 10, for tables of 11 rows."""
+    x = b.node("Mul", [b.node("Abs", ["x"], "magnitude"), b.constant("three", 3.0)], "larger")
+    return b.node("Cast", [b.node("Min", [x, b.constant("last", 10.0)], "bounded")], "ids", to=TensorProto.INT64)
+
+
+def table() -> ModelProto:
+    """A table whose rows are read, one of them as a result, and a layer that reads them."""
+    b = Builder()
+    rows = b.node("Gather", [b.weight("t", 11, 6), _indices(b)], "rows")
+    x = b.relu(b.node("MatMul", [rows, b.weight("w1", 6, 8)], "p1"), "r1")
+    b.node("MatMul", [x, b.weight("w2", 8, 4)], "y")
+    return b.model({"x": (5,)}, {"y": (5, 4), "rows": (5, 6)})
+
+
+def tied_table() -> ModelProto:
+    """A table that a Gemm reads as well, so that both have one width and the rows scales of their own."""
+    b = Builder()
+    rows = b.node("Gather", [b.weight("t", 11, 6), b.node("Squeeze", [_indices(b), b.constant("one", [1], int)], "i")],
+                  "rows")  # fmt: skip
+    x = b.relu(b.node("Gemm", [rows, b.weight("w1", 6, 6)], "p1"), "r1")
+    b.node("Gemm", [x, "t"], "y", transB=1)
+    return b.model({"x": (1,)}, {"y": (11,)})
+
+
+def recurrent() -> ModelProto:
+    """An LSTM in both directions, then a GRU and an RNN that read what it wrote."""
+    b = Builder()
+    x = b.node("Transpose", ["x"], "steps", perm=[1, 0, 2])
+    x = b.node("LSTM", [x, b.weight("lw", 2, 16, 3), b.weight("lr", 2, 16, 4), b.weight("lb", 2, 32)], "h1",
+               hidden_size=4, direction="bidirectional")  # fmt: skip
+    x = b.node("Reshape", [b.node("Transpose", [x], "h2", perm=[0, 2, 1, 3]), b.constant("s", [0, -1, 8], int)], "h3")
+    last = []
+    for op, gates in (("GRU", 3), ("RNN", 1)):
+        weights = [b.weight(f"{op}.w", 1, gates * 5, 8), b.weight(f"{op}.r", 1, gates * 5, 5)]
+        last.append(b.node(op, [x, *weights, b.weight(f"{op}.b", 1, gates * 10)], f"{op}.h", hidden_size=5))
+    both = b.node("Transpose", [b.node("Concat", last, "both", axis=3)], "turned", perm=[2, 0, 1, 3])
+    flat = b.node("Reshape", [both, b.constant("s2", [0, 0, 10], int)], "flat")
+    b.node("MatMul", [flat, b.weight("w", 10, 2)], "y")
+    return b.model({"x": (4, 3)}, {"y": (4, 2)})
+
+
+def concatenation_read_twice() -> ModelProto:
+    """A Concat whose inputs and result layers read as well, so that all three have one width."""
+    b = Builder()
+    one = b.relu(b.conv("x", "c1", 3, 4), "r1")
+    two = b.relu(b.conv(one, "c2", 4, 4), "r2")
+    joined = b.node("Concat", [one, two], "j", axis=1)
+    b.node("Add", [b.conv(joined, "c3", 8, 4), b.conv(two, "c4", 4, 4)], "y")
+    return b.model({"x": (3, 6, 6)}, {"y": (4, 6, 6)})
+
+
 GRAPHS: Mapping[str, Callable[[], ModelProto]] = {
     builder.__name__: builder
     for builder in (
         conv_relu, conv_relu6, depthwise, grouped, conv_1d, transposed, gemm, scaled_gemm, tokens, attention, residual,
         concatenation, pooling, shared_weights, shared_bias, read_output, shared_input, two_inputs, preactivation,
-        other_activations, squeeze_excite, quantised_on_both_sides, batched_weights, tokens_first, float_layers,
+        other_activations, squeeze_excite, quantised_on_both_sides, batched_weights, tokens_first, float_layers, table,
+        tied_table, recurrent, concatenation_read_twice,
     )
 } | {"grouped_transposed": lambda: transposed(2)}  # fmt: skip
 
@@ -329,7 +383,7 @@ class Prepared:
     @classmethod
     def of(cls, proto: ModelProto, scale: float = 1.0) -> Prepared:
         model = clean(ir.from_proto(proto))
-        graph = parse(model, "small")
+        graph = parse(bind(model), "small")
         space = Space.of(graph, Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
         data = samples(model, 32, seed=1, scale=scale)
         return cls(model, graph, space, calibrate(from_onnx(model), space, [data]))

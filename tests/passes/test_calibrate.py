@@ -15,6 +15,7 @@ from onnx import ModelProto, numpy_helper
 from haqc.calibration import ActivationGrid, Calibration
 from haqc.errors import DataError, ModelError
 from haqc.mirror import from_onnx
+from haqc.passes.bind import bind
 from haqc.passes.calibrate import calibrate
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
@@ -38,7 +39,7 @@ DRAWS = {
 
 def _calibrate(proto: ModelProto, *batches: np.ndarray) -> Calibration:
     model = clean(ir.from_proto(proto))
-    space = Space.of(parse(model, "small"), Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
+    space = Space.of(parse(bind(model), "small"), Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
     return calibrate(from_onnx(model), space, [(batch.astype(np.float32),) for batch in batches])
 
 
@@ -145,7 +146,7 @@ def test_the_same_data_give_the_same_grids() -> None:
 
 def test_every_operand_has_a_grid_at_every_width_and_at_eight_bits() -> None:
     model = clean(ir.from_proto(GRAPHS["residual"]()))
-    graph = parse(model, "small")
+    graph = parse(bind(model), "small")
     space = Space.of(graph, Precision((2, 4), (3, 4)), default_pins=False)
     calibration = calibrate(from_onnx(model), space, [(np.ones((2, 3, 8, 8), np.float32),)])
     for choice in space.choices:
@@ -239,7 +240,7 @@ def test_activations_of_another_type_are_refused() -> None:
         {"w": draw(4, 4)},
     )
     model = clean(ir.from_proto(proto))
-    space = Space.of(parse(model, "small"), Precision(WIDTHS, WIDTHS), default_pins=False)
+    space = Space.of(parse(bind(model), "small"), Precision(WIDTHS, WIDTHS), default_pins=False)
     with pytest.raises(ModelError, match="tensor 'd' is of type float64; export the model in float32"):
         calibrate(from_onnx(model), space, [(draw(2, 4, 4),)])
 
