@@ -1,0 +1,53 @@
+"""Real English text out of what is installed: Python's own documentation and the pages that packages bring along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import metadata, resources
+from pydoc_data import topics
+
+SENTENCES = 2
+"""Sentences of one passage."""
+
+_PROSE = re.compile(r"[A-Z][^|<>{}=]*[.?!]")
+"""A paragraph of prose: no table, no markup, no code, and it ends where a sentence ends."""
+
+_SENTENCE_END = re.compile(r"(?<=[a-z)][.?!]) (?=[A-Z])")
+
+
+def documents() -> list[tuple[str, ...]]:
+    """Gives the passages of every document; no passage stands in two documents.
+
+    Documents are topics of the Python reference, descriptions of scikit-learn's data, and packages' descriptions, in
+    the order of their names. What is installed decides what there is.
+    """
+    seen: set[str] = set()
+    found = []
+    for _, text in sorted(_texts()):
+        passages = [passage for passage in _passages(text) if passage not in seen]
+        if passages:
+            seen.update(passages)
+            found.append(tuple(dict.fromkeys(passages)))
+    return found
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    for topic, text in topics.topics.items():
+        yield f"python {topic}", text
+    for file in resources.files("sklearn.datasets.descr").iterdir():
+        if file.name.endswith(".rst"):
+            yield f"scikit-learn {file.name}", file.read_text(encoding="utf-8")
+    for distribution in metadata.distributions():
+        yield f"package {distribution.name.lower()}", str(distribution.metadata.get_payload() or "")
+
+
+def _passages(text: str) -> Iterator[str]:
+    for block in re.split(r"\n\s*\n", text):
+        paragraph = re.sub(r"[*_`]|\[\d+\]", "", " ".join(block.split()))
+        if _PROSE.fullmatch(paragraph) and len(paragraph.split()) >= 12 and "http" not in paragraph:
+            sentences = _SENTENCE_END.split(paragraph)
+            for start in range(0, len(sentences), SENTENCES):
+                passage = " ".join(sentences[start : start + SENTENCES])
+                if len(passage.split()) >= 6:
+                    yield passage
