@@ -15,7 +15,7 @@ from haqc.errors import ModelError
 from haqc.graph import RECURRENT
 from haqc.mirror.node import REGISTRY
 from haqc.passes.clean.refuse import refuse_integer_arithmetic
-from haqc.passes.parse import COMPUTE, JOINING, POOLING, RESHAPING
+from haqc.passes.parse.operators import COMPUTE, JOINING, POOLING, RESHAPING
 from tests.coverage.gradients import gradients
 from tests.mirror.onnx_cases import KINDS_OF_CASES, LEFT_OUT, NEWEST, cases, first_match
 
@@ -86,6 +86,8 @@ def _cost(operator: Operator) -> str:
         return "listed"
     if _is_refused(name):
         return "refused"
+    if name == "Gather":
+        return "layer where it reads a table, else listed"
     kinds = {"layer": COMPUTE, "free": RESHAPING, "traffic": STREAMED}
     return next((kind for kind, names in kinds.items() if name in names), "listed")
 
@@ -103,7 +105,9 @@ def _is_refused(name: str) -> bool:
 def _quantised(operator: Operator) -> str:
     domain, name = operator
     if not domain and name in COMPUTE:
-        return "weights, 8 bits" if name in RECURRENT else "weights and activations"
+        return "weights and data, 8 bits" if name in RECURRENT else "weights and activations"
+    if operator == ("", "Gather"):
+        return "the table"
     return "activations, 8 bits" if not domain and name in JOINING | POOLING else ""
 
 
