@@ -440,3 +440,20 @@ def test_what_cannot_be_counted_is_refused_with_the_next_step(
     assert "\n" not in str(caught.value)
     assert caplog.text == ""
     assert capfd.readouterr().err == ""
+
+
+def test_a_shortcut_around_later_layers_makes_no_layer_last() -> None:
+    graph = parsed(
+        """(float[n,4] x) => (float[n,4] y, float[n,4] middle) {
+            [one] a = MatMul (x, w1)
+            [two] b = MatMul (a, w2)
+            [first] middle = Add (a, b)
+            [three] c = MatMul (middle, w3)
+            [four] d = MatMul (middle, w4)
+            [second] s = Add (middle, c)
+            [third] y = Add (s, d)
+        }""",
+        {f"w{i}": draw(4, 4, seed=i) for i in (1, 2, 3, 4)},
+    )
+    # Behind 'three' and 'four' no layer runs; 'two' is the latest that the middle output depends on.
+    assert graph.last_layers == ("two", "three", "four")
