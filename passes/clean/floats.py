@@ -9,6 +9,9 @@ from haqc.errors import ModelError
 from haqc.passes.clean.lazy import lazy_constant
 
 _NAMES = {ir.DataType.FLOAT16: "16-bit floats", ir.DataType.BFLOAT16: "bfloat16 numbers", ir.DataType.DOUBLE: "doubles"}
+_LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "Einsum"})
+"""Operators without which doubles are no network, but arithmetic."""
+
 _TYPE_ATTRIBUTES = ("to", "dtype", "output_datatype", "output_dtype", "stash_type", "softmax_precision")
 """Attributes that hold an element type."""
 
@@ -51,6 +54,9 @@ def unify_floats(model: ir.Model) -> str | None:
 
 def _replaced_types(model: ir.Model) -> frozenset[ir.DataType]:
     """Gives the element types that go: 16-bit floats wherever they stand, doubles where the network is made of them."""
+    operators = {node.op_type for node in ir.traversal.RecursiveGraphIterator(model.graph)}
+    if "BitCast" in operators:  # what it reads is no number
+        return frozenset()
     found: set[ir.DataType | None] = set()
     for graph in model.graphs():
         found.update(value.dtype for value in (*graph.inputs, *graph.outputs))
@@ -59,7 +65,8 @@ def _replaced_types(model: ir.Model) -> frozenset[ir.DataType]:
                 found.add(value.dtype)
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         found.update(dtype for _, dtype in _types_named(node) if dtype != ir.DataType.DOUBLE)
-    return frozenset(dtype for dtype in found if dtype in _NAMES)
+    kept = set() if operators & _LAYERS else {ir.DataType.DOUBLE}
+    return frozenset(dtype for dtype in found if dtype in _NAMES and dtype not in kept)
 
 
 def _types_named(node: ir.Node) -> list[tuple[str, ir.DataType]]:

@@ -22,6 +22,12 @@ SMALL = 1 << 19
 _ALLOWANCE = 1 << 26
 """Values read and written by all constants that are computed at once."""
 
+_MOST_PARTS = 1024
+"""Parts into which a sequence is split while it is folded."""
+
+_HIDDEN = "haqc.hidden"
+"""A domain that the library does not know, in which it leaves a node alone."""
+
 _MOVING = frozenset(
     {"Cast", "Compress", "Concat", "ConstantOfShape", "DepthToSpace", "Expand", "EyeLike", "Flatten", "Gather",
      "GatherElements", "GatherND", "Identity", "NonZero", "OneHot", "Pad", "Range", "Reshape", "ReverseSequence",
@@ -71,10 +77,17 @@ class FoldPass(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds what the allowance allows."""
-        return optimizer.fold_constants_ir(
-            model, onnx_shape_inference=True, input_size_limit=SMALL, output_size_limit=SMALL,
-            should_fold=self._allowance.may_fold,
-        )  # fmt: skip
+        hidden = [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if _is_beyond_the_library(node)]
+        for node in hidden:
+            node.domain = _HIDDEN
+        try:
+            return optimizer.fold_constants_ir(
+                model, onnx_shape_inference=True, input_size_limit=SMALL, output_size_limit=SMALL,
+                should_fold=self._allowance.may_fold,
+            )  # fmt: skip
+        finally:
+            for node in hidden:
+                node.domain = ""
 
 
 class FoldLargePass(ir.passes.InPlacePass):
@@ -93,6 +106,22 @@ class FoldLargePass(ir.passes.InPlacePass):
                 _fold_later(model.graph, node.graph, node, model.opset_imports[""])
                 count += 1
         return ir.passes.PassResult(model, bool(count))
+
+
+def _is_beyond_the_library(node: ir.Node) -> bool:
+    """Whether onnxscript would fail on a node, or make of it a node for each of very many parts."""
+    if node.op_type != "SplitToSequence" or node.domain not in ("", "ai.onnx") or len(node.inputs) < 2:
+        return False
+    split, data = node.inputs[1], node.inputs[0]
+    if split is None or split.const_value is None or split.const_value.size > _MOST_PARTS:
+        return True
+    if len(split.const_value.shape):
+        return False
+    axis = node.attributes.get_int("axis", 0)
+    shape = [] if data is None or data.shape is None else list(data.shape)
+    extent = shape[axis] if -len(shape) <= axis < len(shape) else None
+    step = int(split.const_value.numpy())
+    return not isinstance(extent, int) or step < 1 or extent > step * _MOST_PARTS
 
 
 def _may_wait(node: ir.Node, limit: int) -> bool:

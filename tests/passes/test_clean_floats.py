@@ -132,6 +132,16 @@ def test_a_side_calculation_in_doubles_stays() -> None:
     assert remarks(after) == ()
 
 
+@pytest.mark.parametrize("text", ["y = Add (x, x)", "b = BitCast <to=7> (x) y = BitCast <to=11> (b)"])
+def test_doubles_that_are_no_network_stay(text: str) -> None:
+    before = onnx.parser.parse_model(
+        f'<ir_version: 10, opset_import: ["": 26]> small (double[n,4] x) => (double[n,4] y) {{ {text} }}'
+    )
+    after = clean(ir.from_proto(before))
+    assert "Cast" not in {node.op_type for node in after.graph}
+    assert remarks(after) == ()
+
+
 def test_branches_and_loops_are_widened_too() -> None:
     before = onnx.parser.parse_model(
         """<ir_version: 10, opset_import: ["": 21]> small

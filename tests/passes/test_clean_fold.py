@@ -138,6 +138,32 @@ def test_a_minimum_of_a_maximum_is_a_clip(form: str) -> None:
     assert_same(before, after, x=draw(3, 4))
 
 
+@pytest.mark.parametrize(
+    ("extent", "step", "is_folded"), [("6", 2, True), ("6", 0, False), ("n", 2, False), (str(1 << 40), 1, False)]
+)
+def test_a_split_into_a_sequence_is_folded_where_its_parts_are_few(extent: str, step: int, is_folded: bool) -> None:
+    before = small_model(
+        f"""(float[{extent},2] x) => (float[m,2] y) {{
+            s = SplitToSequence <axis=0> (x, step) a = SequenceAt (s, first) y = Relu (a)
+        }}""",
+        {"step": np.array(step), "first": np.array(0)},
+    )
+    after = cleaned(before)
+    assert ("SplitToSequence" in operators(after)) != is_folded
+    if extent == "6" and step:
+        assert_same(before, after, x=draw(6, 2))
+
+
+def test_a_split_by_a_computed_length_stays() -> None:
+    before = small_model(
+        "(float[6,2] x, int64 k) => (float[m,2] y) { s = SplitToSequence (x, k) y = SequenceAt (s, first) }",
+        {"first": np.array(0)},
+    )
+    after = cleaned(before)
+    assert operators(after) == ["SplitToSequence", "SequenceAt"]
+    assert_same(before, after, x=draw(6, 2), k=np.array(4))
+
+
 BRANCHES = """y = If (c) <
     then_branch = t () => (float[n,4] a) { k = Constant <value = float {2.0}> () u = Mul (x, k) a = Relu (u) },
     else_branch = e () => (float[n,4] d) { u = MatMul (x, w) d = Add (u, b) }
