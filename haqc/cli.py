@@ -13,7 +13,7 @@ import typer
 
 from haqc import __version__
 from haqc.budget import Demand
-from haqc.errors import HaqcError, Interrupted, PolicyError, TargetError
+from haqc.errors import DataError, HaqcError, Interrupted, PolicyError, TargetError
 from haqc.policy import Bits
 
 if TYPE_CHECKING:
@@ -394,8 +394,12 @@ def report_command(
     content = read_report(folder)
     if as_json:
         typer.echo(json.dumps(content))
-    else:
-        console.show(console.summary(content, folder))
+        return
+    try:
+        shown = console.summary(content, folder)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # somebody edited it
+        raise DataError(f"'{folder / 'report.json'}' is no report as haqc writes them; compile again") from error
+    console.show(shown)
 
 
 def _text(path: Path) -> str:
