@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ Data = Annotated[
 
 def main() -> None:
     """Runs the command line; every mistake becomes one sentence and an exit code."""
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries print what nobody handles, tracebacks included
     try:
         code = app(prog_name="haqc", standalone_mode=False)
     except HaqcError as error:

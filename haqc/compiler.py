@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from haqc.clock import Clock
 from haqc.data import Counts, Dataset, Role, Split
 from haqc.effort import Effort
 from haqc.equality import require_equal
-from haqc.errors import VerificationError
+from haqc.errors import ModelError, VerificationError
 from haqc.findings import Findings, notes, versions
 from haqc.folder import OutputFolder
 from haqc.frontend import Front, shapes_of
@@ -235,6 +236,12 @@ def _sensitivity(problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: U
         jobs = [Job("output_error", (choice.operand.tensor, choice.widths)) for choice in free]
         errors = pool.run(jobs, task.advance)
         folder.save_table("sensitivity.json", errors)
+    for choice, row in zip(free, errors, strict=True):
+        if not all(math.isfinite(error) for error in row):
+            raise ModelError(
+                f"what quantising '{choice.operand.tensor}' does to the output is no finite number: it overflows; "
+                "look for weights that are huge or not a number"
+            )
     return {
         (choice.operand.tensor, bits): error
         for choice, row in zip(free, errors, strict=True)

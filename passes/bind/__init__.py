@@ -8,6 +8,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from haqc.dimensions import Dimensions, Shape
+from haqc.errors import ModelError
 from haqc.passes.bind.walk import Walk
 
 __all__ = ["bind"]
@@ -33,7 +34,13 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
     dimensions = Dimensions.of(model).bind(shapes or {})
     bound = dimensions.shapes(or_else="or give data")
     extents = {**dict.fromkeys(dimensions.batch, 1), **dimensions.bound}
-    copy = model.clone()
+    try:
+        copy = model.clone()
+    except Exception as error:  # a body that reads what nobody computes; the library says so in its own ways
+        raise ModelError(
+            "the graph cannot be copied: a node or the body of one reads a tensor that does not exist; check it with "
+            "'onnx.checker'"
+        ) from error
     for value in copy.graph.inputs:
         value.shape = ir.Shape(bound[str(value.name)]) if isinstance(value.type, ir.TensorType) else value.shape
     walk = Walk.start(copy, extents)

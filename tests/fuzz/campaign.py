@@ -8,6 +8,7 @@ import pickle
 import re
 import resource
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -81,8 +82,8 @@ class Campaign:
     def summary(self) -> str:
         """Says what was run and what failed."""
         lines = [
-            f"{self.cases.total():,} cases, {self.cpu_s / 60:.1f} min of processor time, "
-            f"slowest {self.slowest_s:.1f} s, largest {self.largest_bytes >> 20} MiB, {len(self.failures)} failed, {self.unmade} not made"
+            f"{self.cases.total():,} cases ({self.unmade} not made), {self.cpu_s / 60:.1f} min of processor time, "
+            f"slowest {self.slowest_s:.1f} s, largest {self.largest_bytes >> 20} MiB, {len(self.failures)} failed"
         ]
         for kind, count in sorted(self.cases.items()):
             codes = {code: number for (other, code), number in self.codes.items() if other == kind}
@@ -104,6 +105,7 @@ def made(seed: int, index: int, kinds: tuple[str, ...]) -> Case | None:
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+            warnings.simplefilter("ignore")  # mutations overflow
             with os.fdopen(write, "wb") as stream:
                 pickle.dump(make(seed, index, kinds), stream)
             os._exit(0)

@@ -64,7 +64,9 @@ def run(case: Case) -> Verdict:
         (folder / f"{CANARY}.py").write_text("open('../imported', 'w').close()\n", encoding="utf-8")
         before = _tree(base)
         verdict = _forked(case, folder)
-        touched = tuple(f"touches {name}" for name in sorted(set(before.items()) ^ set(_tree(base).items())))
+        touched = tuple(
+            f"touches {name}" for name in sorted({name for name, _ in before.items() ^ _tree(base).items()})
+        )
         return Verdict(
             verdict.code, (*verdict.failures, *touched), verdict.message, verdict.cpu_s, verdict.memory_bytes
         )
@@ -172,8 +174,8 @@ def _command(case: Case, report: Callable[[str], None]) -> tuple[int | None, str
                 main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
-        except BaseException:  # whatever it is, it is what is sought
-            report(_where(traceback.format_exc()))
+        except BaseException as error:  # whatever it is, it is what is sought
+            report(_where(error))
     said = err.getvalue()
     if code is not None and code not in _CODES:
         report(f"exit code {code}: {said[-300:]}")
@@ -189,12 +191,17 @@ def _command(case: Case, report: Callable[[str], None]) -> tuple[int | None, str
     return code, said
 
 
-def _where(trace: str) -> str:
-    """Gives the error and the last places in haqc that it came through."""
-    lines = trace.splitlines()
-    places = [line.strip() for line in lines if line.strip().startswith("File ")]
-    short = [place.split("/site-packages/")[-1].replace('File "', "").replace(", line ", ":") for place in places[-5:]]
-    return f"{lines[-1][:300]} | {' < '.join(reversed(short))}"
+def _where(error: BaseException) -> str:
+    """Gives the error, its causes, and the last places that each came through."""
+    said = []
+    cause: BaseException | None = error
+    while cause is not None and len(said) < 4:
+        frames = traceback.extract_tb(cause.__traceback__)[-4:]
+        places = [f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}" for frame in reversed(frames)]
+        first = next(iter(str(cause).splitlines()), "")[:200]
+        said.append(f"{type(cause).__name__}: {first} ({' < '.join(places)})")
+        cause = cause.__cause__ or cause.__context__
+    return " | because of ".join(said)
 
 
 def _virtual_bytes() -> int:

@@ -27,7 +27,7 @@ def mutate_model(rng: random.Random, model: ModelProto, count: int) -> tuple[str
         mutation = rng.choice(MUTATIONS)
         try:
             mutation(rng, model)
-        except (IndexError, ValueError, TypeError, OverflowError, DecodeError, onnx.checker.ValidationError):
+        except (LookupError, ValueError, TypeError, OverflowError, DecodeError, onnx.checker.ValidationError):
             continue  # nothing there to change in this way
         done.append(mutation.__name__)
     return tuple(done)
