@@ -203,7 +203,8 @@ def recurrent_model() -> onnx.ModelProto:
 def test_a_recurrent_tagger(haqc: CommandLine, tmp_path: Path) -> None:
     model, out = tmp_path / "m.onnx", tmp_path / "out"
     model.write_bytes(recurrent_model().SerializeToString())
-    done = haqc("compile", model, *QUICK, "--shape", "ids=1,9", "--out", out)
+    words = [word.replace("energy=0.7", "energy=0.96") for word in QUICK]  # the LSTM, most of it, keeps 8 bits
+    done = haqc("compile", model, *words, "--shape", "ids=1,9", "--out", out)
     assert done.code == 0, done
     report = report_of(out)
     assert report["accuracy"]["metric"] == "cosine"

@@ -99,8 +99,10 @@ def captured(node: ir.Node) -> list[ir.Value]:
 
 
 def static_batch(model: ir.Model) -> int:
-    """Gives the extent of the first axis of the first input that has one; 1 where that is not fixed."""
-    for value in model.graph.inputs:
-        if value.shape is not None and len(value.shape) and isinstance(value.shape[0], int):
-            return max(1, value.shape[0])
-    return 1
+    """Gives the extent of the first axis where all inputs that have one agree on it; else 1.
+
+    Inputs that differ do not all count samples there: a table that all samples share stands beside one sample.
+    """
+    shapes = [value.shape for value in model.graph.inputs if value.shape is not None and len(value.shape)]
+    extents = {shape[0] if isinstance(shape[0], int) else 1 for shape in shapes}
+    return max(1, extents.pop()) if len(extents) == 1 else 1
