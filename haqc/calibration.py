@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,8 +37,10 @@ class Calibration:
         activations: grid by (tensor, bits).
         weights: grid by (tensor, bits).
         samples: how many calibration samples were seen.
+        unbounded: why a tensor that no layer reads has no grid after all, by tensor.
     """
 
     activations: Mapping[tuple[str, int], ActivationGrid]
     weights: Mapping[tuple[str, int], WeightGrid]
     samples: int
+    unbounded: Mapping[str, str] = field(default_factory=dict)

@@ -94,6 +94,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     try:
         with clock.part("calibrate"):
             calibration = _calibrate(mirror, problem, samples, effort)
+            if calibration.unbounded:
+                problem = Problem.of(request, problem.model, problem.graph.without(calibration.unbounded), target)
             bench = _bench(request, problem, samples, calibration, plan)
         with WorkerPool(bench, request.jobs or usable_cpus()) as pool:
             with clock.part("sensitivity"):

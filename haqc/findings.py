@@ -127,6 +127,7 @@ class Findings:
             "interrupted": self.search.interrupted,
             "verification": self._verification(),
             "layers": self._layers(),
+            "left_out": [{"name": left.node, "op": left.op, "reason": left.reason} for left in self.graph.left_out],
             "trials": [trial.to_json() for trial in self.search.trials],
             "provenance": {"haqc": __version__, **self.fingerprint},
             "seconds": dict(self.seconds),

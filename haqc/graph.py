@@ -9,7 +9,8 @@ decision by construction.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -250,6 +251,23 @@ class Graph:
     def leader(self, tensor: str) -> str:
         """Gives the first tensor of a tensor's group, which stands for it in a search; itself when it has none."""
         return self.sharing(tensor)[0] if tensor in self.operand else tensor
+
+    def without(self, reasons: Mapping[str, str]) -> Graph:
+        """Gives the graph with some operands that no layer reads left in float, each for a reason.
+
+        Raises:
+            ValueError: a layer reads one of them.
+        """
+        if any(self.operand[tensor].layers for tensor in reasons):
+            raise ValueError("only operands that no layer reads can be left out")
+        readers = [
+            LeftOut(operation.name, operation.op, f"tensor '{tensor}' stays in float: {reason}")
+            for tensor, reason in reasons.items()
+            for operation in self.operations
+            if tensor in operation.reads
+        ]
+        kept = tuple(operand for operand in self.operands if operand.tensor not in reasons)
+        return replace(self, operands=kept, left_out=(*self.left_out, *readers))
 
     @property
     def macs(self) -> int:

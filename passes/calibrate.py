@@ -24,6 +24,9 @@ BINS = 2048
 _SHARES = np.geomspace(0.04, 1.0, 64)
 """Candidate ranges, as shares of the full range."""
 
+LARGEST = 1e30
+"""Magnitude beyond which a tensor that only sums, concatenations or pooling read stays in float."""
+
 _SMALLEST_RANGE = 1e-30
 """A tensor whose values span less is zero throughout: no float32 step is fine enough for it."""
 
@@ -40,28 +43,32 @@ def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, 
         batches: calibration inputs; iterated several times, so a list or a re-iterable.
 
     Raises:
-        DataError: the calibration data drives an activation to infinity or NaN.
+        DataError: the calibration data drives an activation that a layer reads to infinity or NaN.
         ModelError: a weight tensor holds infinities or NaN, or an activation is not of type float32.
     """
     activations = [choice for choice in space.choices if choice.operand.kind == "activation"]
     weights = [choice for choice in space.choices if choice.operand.kind == "weight"]
     tensors = tuple(choice.operand.tensor for choice in activations)
+    spare = frozenset(choice.operand.tensor for choice in activations if not choice.operand.layers)
     axes = {layer.weight: layer.weight_axis for layer in space.graph.layers}
     weight_grids = {
         (choice.operand.tensor, bits): _weight_grid(mirror, choice.operand.tensor, axes[choice.operand.tensor], bits)
         for choice in weights
         for bits in _widths(choice)
     }
-    low, high = _extremes(_observe(mirror, tensors, batches), tensors)
-    histograms = _histograms(_observe(mirror, tensors, batches), low, high)
+    low, high, unbounded = _extremes(_observe(mirror, tensors, batches), tensors, spare)
+    bounded = tuple(tensor for tensor in tensors if tensor not in unbounded)
+    histograms = _histograms(_observe(mirror, bounded, batches), low, high)
     return Calibration(
         activations={
             (tensor, bits): _activation_grid(histograms[tensor], low[tensor], high[tensor], bits)
             for tensor, choice in zip(tensors, activations, strict=True)
+            if tensor not in unbounded
             for bits in _widths(choice)
         },
         weights=weight_grids,
         samples=sum(len(batch[0]) for batch in batches),
+        unbounded=unbounded,
     )
 
 
@@ -80,18 +87,23 @@ def _observe(
 
 
 def _extremes(
-    observed: Iterable[dict[str, np.ndarray]], tensors: tuple[str, ...]
-) -> tuple[dict[str, float], dict[str, float]]:
+    observed: Iterable[dict[str, np.ndarray]], tensors: tuple[str, ...], spare: frozenset[str]
+) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+    """Gives the least and the largest value of each tensor, and those of ``spare`` that no grid holds, with reasons."""
     low, high = dict.fromkeys(tensors, 0.0), dict.fromkeys(tensors, 0.0)
+    unbounded: dict[str, str] = {}
     for values in observed:
         for tensor, value in values.items():
             if value.dtype != np.float32:
                 raise ModelError(f"tensor '{tensor}' is of type {value.dtype}; export the model in float32")
             low[tensor] = min(low[tensor], float(value.min()))
             high[tensor] = max(high[tensor], float(value.max()))
-            if not np.isfinite(value).all():
+            is_finite = bool(np.isfinite(value).all())
+            if tensor in spare and not (is_finite and max(-low[tensor], high[tensor]) <= LARGEST):
+                unbounded[tensor] = f"it reaches beyond {LARGEST:g} on the calibration data, as masks do"
+            elif not is_finite:
                 raise DataError(f"tensor '{tensor}' becomes infinite or NaN on the calibration data; check its scaling")
-    return low, high
+    return low, high, unbounded
 
 
 def _histograms(

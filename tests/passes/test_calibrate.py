@@ -15,11 +15,12 @@ from onnx import ModelProto, numpy_helper
 from haqc.calibration import ActivationGrid, Calibration
 from haqc.errors import DataError, ModelError
 from haqc.mirror import from_onnx
+from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.bind import bind
 from haqc.passes.calibrate import calibrate
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
-from haqc.policy import Space
+from haqc.policy import Space, baseline
 from haqc.precision import Precision
 from haqc.quant import activation_range, weight_range
 from tests.passes.small_graphs import GRAPHS, WIDTHS, Prepared
@@ -258,3 +259,30 @@ def test_a_network_that_stays_in_float_has_nothing_to_calibrate() -> None:
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 8
     calibration = _calibrate(proto, DATA[:8])
     assert (calibration.activations, calibration.weights, calibration.samples) == ({}, {}, 8)
+
+
+MASKED = """(float[n,4] x, float[n,4] m) => (float[n,4] y) {
+    a = MatMul (x, w) [sum] b = Add (a, m) c = Relu (b) y = MatMul (c, w2)
+}"""
+
+
+@pytest.mark.parametrize("far", [-np.inf, -3.4e38, 2e30])
+def test_a_mask_that_only_a_sum_reads_loses_its_quantiser(far: float) -> None:
+    model = clean(ir.from_proto(small_model(MASKED, {"w": draw(4, 4), "w2": draw(4, 4)})))
+    graph = parse(bind(model), "small")
+    space = Space.of(graph, Precision(WIDTHS, WIDTHS), default_pins=False)
+    mask = np.where(np.eye(4, dtype=bool), 0.0, far).astype(np.float32)
+    bounded = calibrate(from_onnx(model), space, [(draw(4, 4), np.zeros_like(mask))])
+    assert (bounded.unbounded, ("m", 8) in bounded.activations) == ({}, True)
+    if far < 0:
+        found = calibrate(from_onnx(model), space, [(draw(4, 4), mask)])
+        assert found.unbounded == {"m": "it reaches beyond 1e+30 on the calibration data, as masks do"}
+        assert ("m", 8) not in found.activations
+        smaller = graph.without(found.unbounded)
+        assert "m" not in smaller.operand and smaller.left_out[-1].node == "sum"
+        QuantisedMirror(from_onnx(model), baseline(smaller), found)
+        with pytest.raises(ValueError, match="only operands that no layer reads"):
+            graph.without({"c": "too large"})
+    else:
+        with pytest.raises(DataError, match="tensor 'c' becomes infinite"):
+            calibrate(from_onnx(model), space, [(draw(4, 4), np.full_like(mask, np.inf))])

@@ -22,9 +22,6 @@ from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.quant import activation_range, weight_range
 from tests.passes.small_graphs import ANNOTATIONS, GRAPHS, Prepared, Quantised, conv_relu
 
-FUSED_DIFFERENTLY = "quantised_on_both_sides"
-"""Holds a Softmax between quantised tensors, which onnxruntime's defaults replace by a table; see test_verify."""
-
 
 @pytest.fixture(scope="module", params=sorted(GRAPHS))
 def quantised(request: pytest.FixtureRequest) -> Quantised:
