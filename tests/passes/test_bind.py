@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from haqc.errors import ModelError
 from haqc.passes.bind import bind
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
+from tests.calls import calls_of
 from tests.small_model import draw, run, small_model
 
 # Heads split off and put back by the shape the data have, as exporters write it.
@@ -190,20 +189,14 @@ def test_a_static_model_gets_the_shapes_that_whole_graph_inference_gives(shared:
     assert len(shapes(bound)) > 30
 
 
-@pytest.mark.slow
 def test_the_work_grows_with_the_number_of_nodes_only() -> None:
-    def seconds(count: int) -> float:
+    def calls(count: int) -> int:
         nodes = "".join(f"v{i + 1} = Relu (v{i}) " for i in range(count))
         model = ir.from_proto(small_model(f"(float[N,4] v0) => (float[N,4] v{count}) {{ {nodes} }}", {}))
-        gc.collect()
-        gc.disable()  # its passes over the heap come in steps, which are no part of the work
-        begin = time.process_time()
-        bind(model)
-        gc.enable()
-        return time.process_time() - begin
+        return calls_of(lambda: bind(model))
 
-    small, large = (min(seconds(count) for _ in range(2)) for count in (4_000, 16_000))
-    assert large < 2 * 4 * small, f"{small:.3f} s for 4,000 nodes, {large:.3f} s for 16,000"
+    calls(10)  # the first call imports what it needs
+    assert calls(2_000) < 4.2 * calls(500)
 
 
 def test_a_table_beside_the_samples_does_not_count_them() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -19,6 +17,7 @@ from haqc.passes.clean import clean
 from haqc.passes.cost import cost
 from haqc.passes.parse import parse
 from haqc.policy import baseline, plain
+from tests.calls import calls_of
 from tests.passes.small_graphs import GRAPHS
 from tests.small_model import draw, small_model
 
@@ -389,12 +388,9 @@ def chain_model(count: int) -> ir.Model:
 
 
 def test_the_work_grows_with_the_number_of_nodes() -> None:
-    def seconds(count: int) -> float:
+    def calls(count: int) -> int:
         model = chain_model(count)
-        start = time.process_time()
-        graph = parse(model, "chain")
-        assert len(graph.layers) == count // 3
-        return time.process_time() - start
+        return calls_of(lambda: parse(model, "chain"))
 
-    seconds(300)
-    assert min(seconds(4_800) for _ in range(2)) < 9 * min(seconds(1_200) for _ in range(3))  # 16 if quadratic
+    calls(30)
+    assert calls(2_400) < 4.2 * calls(600)
