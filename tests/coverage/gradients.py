@@ -93,6 +93,7 @@ def trials() -> tuple[Trial, ...]:
     return (*from_cases, *(trial for node in NODES for trial in _of_node(node)), _choice())
 
 
+@functools.cache
 def gradients(operator: Operator) -> str:
     """Gives the most that passes through an operator in any trial; empty where there is no trial."""
     found = {trial.gradient() for trial in trials() if trial.operator == operator}

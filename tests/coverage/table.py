@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import helper
@@ -15,7 +16,8 @@ from haqc.errors import ModelError
 from haqc.graph import RECURRENT
 from haqc.mirror.node import REGISTRY
 from haqc.passes.clean.refuse import refuse_integer_arithmetic
-from haqc.passes.parse.operators import COMPUTE, JOINING, POOLING, RESHAPING
+from haqc.passes.parse.lookups import is_table
+from haqc.passes.parse.operators import COMPUTE, JOINING, POOLING, RESHAPING, UNMODELLED
 from tests.coverage.gradients import gradients
 from tests.mirror.onnx_cases import KINDS_OF_CASES, LEFT_OUT, NEWEST, cases, first_match
 
@@ -29,8 +31,9 @@ What haqc does with each operator of ONNX's default domain, and with those of `c
 `python -m tests.coverage` writes this page from the code, and a test compares it with the code.
 
 - **Cost**: *layer* is priced by its products and its traffic, *traffic* by the bytes it moves, *free* only renames or
-  reorders values, *listed* stands in the list of what is not modelled. *Refused*: the file computes with quantised
-  numbers, and the float model it was made from is asked for.
+  reorders values, *listed* stands in the list of what is not modelled, and so does *unmodelled*, which multiplies and
+  accumulates beside. *Refused*: the file computes with quantised numbers, and the float model it was made from is
+  asked for.
 - **Mirror**: whether the operator has a mirror in torch, in which `haqc compile` trains. One without runs in
   onnxruntime where that has a kernel for it, which suffices wherever no gradient must pass.
 - **Gradient**: *exact* is that of finite differences, *zero* is zero, as those of a staircase are, *none* is none:
@@ -86,9 +89,9 @@ def _cost(operator: Operator) -> str:
         return "listed"
     if _is_refused(name):
         return "refused"
-    if name == "Gather":
+    if _is_table(name):
         return "layer where it reads a table, else listed"
-    kinds = {"layer": COMPUTE, "free": RESHAPING, "traffic": STREAMED}
+    kinds = {"layer": COMPUTE, "free": RESHAPING, "traffic": STREAMED, "unmodelled": UNMODELLED}
     return next((kind for kind, names in kinds.items() if name in names), "listed")
 
 
@@ -102,11 +105,17 @@ def _is_refused(name: str) -> bool:
     return False
 
 
+def _is_table(name: str) -> bool:
+    """Whether an operator is a layer where it reads a constant matrix first."""
+    table = ir.Value(name="table", const_value=ir.tensor(np.zeros((3, 2), np.float32)))
+    return is_table(ir.node(name, [table, ir.Value(name="rows")]))
+
+
 def _quantised(operator: Operator) -> str:
     domain, name = operator
     if not domain and name in COMPUTE:
         return "weights and data, 8 bits" if name in RECURRENT else "weights and activations"
-    if operator == ("", "Gather"):
+    if not domain and _is_table(name):
         return "the table"
     return "activations, 8 bits" if not domain and name in JOINING | POOLING else ""
 
