@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +13,10 @@ from google.protobuf.message import DecodeError
 
 from haqc.errors import ModelError
 from haqc.nodeorder import sort_nodes
+from haqc.storedtensors import check_rank, check_tensor, data_file, is_external, refuse_sparse, tensors
 
 OPSETS = (7, 26)
 """The oldest opset whose operators broadcast as today, and the newest one that onnxruntime has released."""
-
-MAX_RANK = 64
-"""Dimensions that a numpy array can have."""
 
 LARGEST_BYTES = 2**31 - 2**26
 """Bytes of weights in one file: protocol buffers end at 2 GiB, and the graph needs room beside them."""
@@ -50,9 +46,10 @@ def read(path: Path) -> ir.Model:
         raise ModelError(f"'{path}' has no output; export it again")
     _check_opset(proto, path)
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
-        _check_rank(value.name, len(value.type.tensor_type.shape.dim), path)
-    for tensor in _tensors(proto):
-        _check_tensor(tensor, path)
+        check_rank(value.name, len(value.type.tensor_type.shape.dim), path)
+    for tensor in tensors(proto):
+        check_tensor(tensor, path)
+    refuse_sparse(proto, path)
     try:
         onnx.checker.check_model(_without_external(proto) if sort_nodes(proto.graph) else path)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
@@ -103,7 +100,7 @@ def digest(path: Path) -> str:
     total = hashlib.sha256(path.read_bytes())
     folder = path.resolve().parent
     proto = onnx.load(path, format="protobuf", load_external_data=False)
-    for location in sorted({_location(tensor) for tensor in _tensors(proto) if _is_external(tensor)}):
+    for location in sorted({data_file(tensor) for tensor in tensors(proto) if is_external(tensor)}):
         with (folder / location).open("rb") as stream:
             total.update(hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()
@@ -134,100 +131,15 @@ def _check_opset(proto: onnx.ModelProto, path: Path) -> None:
         raise ModelError(f"'{path}' has opset {opset}; haqc takes {lowest} to {highest}: export it with one of these")
 
 
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Gives every tensor of a model: initialisers and attributes, also of subgraphs and functions."""
-    pending: list[onnx.GraphProto] = [proto.graph]
-    nodes = [node for function in proto.functions for node in function.node]
-    while pending or nodes:
-        if pending:
-            graph = pending.pop()
-            yield from graph.initializer
-            for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-            nodes.extend(graph.node)
-        while nodes:
-            for attribute in nodes.pop().attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-                if attribute.HasField("sparse_tensor"):
-                    yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-                for sparse in attribute.sparse_tensors:
-                    yield from (sparse.values, sparse.indices)
-                if attribute.HasField("g"):
-                    pending.append(attribute.g)
-                pending.extend(attribute.graphs)
-
-
-def _is_external(tensor: onnx.TensorProto) -> bool:
-    return tensor.data_location == onnx.TensorProto.EXTERNAL
-
-
-def _location(tensor: onnx.TensorProto) -> str:
-    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
-
-
 def _without_external(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Gives a copy whose external weights are inputs: without a path the checker cannot look beside it."""
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     given = {value.name for value in copy.graph.input}
-    stored = [tensor for tensor in copy.graph.initializer if not _is_external(tensor)]
+    stored = [tensor for tensor in copy.graph.initializer if not is_external(tensor)]
     for tensor in copy.graph.initializer:
-        if _is_external(tensor) and tensor.name not in given:
+        if is_external(tensor) and tensor.name not in given:
             copy.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     del copy.graph.initializer[:]
     copy.graph.initializer.extend(stored)
     return copy
-
-
-def _check_rank(name: str, rank: int, path: Path) -> None:
-    if rank > MAX_RANK:
-        raise ModelError(f"tensor {name!r} of '{path}' has {rank} dimensions; allowed are {MAX_RANK}: export it again")
-
-
-def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
-    """Checks that a tensor's stored bytes are those its shape promises, and where they lie."""
-    where = f"tensor {tensor.name!r} of '{path}'"
-    _check_rank(tensor.name, len(tensor.dims), path)
-    if any(extent < 0 for extent in tensor.dims):
-        raise ModelError(f"{where} has a negative dimension; export the model again")
-    if tensor.data_type == onnx.TensorProto.STRING and not _is_external(tensor):
-        return  # strings have no size of their own
-    try:
-        promised = -(-ir.DataType(tensor.data_type).bitwidth * math.prod(tensor.dims) // 8)
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"{where} has data type {tensor.data_type}, which has no known size; export the model again"
-        ) from error
-    if _is_external(tensor):
-        _check_external(tensor, promised, path)
-    elif tensor.HasField("raw_data") and len(tensor.raw_data) != promised:
-        raise ModelError(
-            f"{where} holds {len(tensor.raw_data)} bytes where its shape needs {promised}; export it again"
-        )
-
-
-def _check_external(tensor: onnx.TensorProto, promised: int, path: Path) -> None:
-    folder, location = path.resolve().parent, _location(tensor)
-    where = f"the external data of tensor {tensor.name!r}"
-    try:
-        file = Path(os.path.realpath(folder / location))
-        is_file = file.is_file()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{where} lies in a file whose name is not allowed; export the model again") from error
-    if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
-        raise ModelError(
-            f"{where} points outside the folder of '{path.name}' (to {location!r}); keep them in one folder"
-        )
-    if not is_file:
-        raise ModelError(f"{where} is missing: {location!r} is not beside '{path.name}'; copy it there")
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    try:
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", promised))
-    except ValueError as error:
-        raise ModelError(f"{where} has an offset or length that is no number; export the model again") from error
-    if offset < 0 or length != promised or offset + length > file.stat().st_size:
-        raise ModelError(
-            f"{where} needs {promised} bytes at {offset} of {location!r}, which are not there; export it again"
-        )

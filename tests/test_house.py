@@ -28,7 +28,7 @@ LAYERS = (
     ),
     (
         *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "nodeorder", "onnxfile"),
-        *("quant", "runtime", "score", "targets", "train", "workbench", "workers"),
+        *("quant", "runtime", "score", "storedtensors", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
     (

@@ -446,6 +446,27 @@ def test_external_data_are_found_wherever_they_hide(
     assert "points outside the folder of 'model.onnx' (to '../outside.bin')" in refusal(weights)
 
 
+@pytest.mark.parametrize("place", ["initialiser", "attribute", "branch"])
+def test_sparse_tensors_are_refused(place: str, weights: Path) -> None:
+    values = helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0])
+    indices = helper.make_tensor("i", TensorProto.INT64, [2], [0, 5])
+    sparse = helper.make_sparse_tensor(values, indices, [9])
+    model = good()
+    if place == "initialiser":
+        del model.graph.initializer[:]
+        model.graph.sparse_initializer.append(sparse)
+    else:
+        node = helper.make_node("Constant", [], ["k"], sparse_value=sparse)
+        if place == "branch":
+            output = helper.make_tensor_value_info("k", TensorProto.FLOAT, [9])
+            branch = helper.make_graph([node], "branch", [], [output])
+            node = helper.make_node("If", ["c"], ["o"], then_branch=branch, else_branch=branch)
+            model.graph.initializer.append(helper.make_tensor("c", TensorProto.BOOL, [], [True]))
+        model.graph.node.insert(0, node)
+    weights.write_bytes(model.SerializeToString())
+    assert "is stored as a sparse tensor; export it as a dense one" in refusal(weights)
+
+
 # Digests, bytes, annotations.
 
 

@@ -23,8 +23,8 @@ from haqc.passes.clean.dequantise import RestoreWeightsPass, restore_weights
 from haqc.passes.clean.floats import unify_floats
 from haqc.passes.clean.fold import Allowance, FoldLargePass, FoldPass
 from haqc.passes.clean.inline import inline
-from haqc.passes.clean.merge import MergeInitialisersPass
-from haqc.passes.clean.name import NodeNames
+from haqc.passes.clean.merge import MergeInitialisersPass, MergeNodesPass
+from haqc.passes.clean.name import NodeNames, restore_outputs
 from haqc.passes.clean.pair import remove_pairs
 from haqc.passes.clean.qonnx import remove_qonnx
 from haqc.passes.clean.refuse import refuse_crowds, refuse_integer_arithmetic, refuse_training
@@ -73,6 +73,7 @@ def clean(model: ir.Model) -> ir.Model:
 def _restructure(model: ir.Model) -> NodeNames:
     """Runs all steps that change the graph's structure; gives the names that nodes had before the rewriting."""
     common.RemoveInitializersFromInputsPass()(model)
+    outputs = [str(value.name) for value in model.graph.outputs]
     inline(model)
     refuse_crowds(model)
     ir.passes.Sequential(
@@ -97,10 +98,13 @@ def _restructure(model: ir.Model) -> NodeNames:
         common.LiftSubgraphInitializersToMainGraphPass(),
         common.IdentityEliminationPass(),
         MergeInitialisersPass(),
-        common.CommonSubexpressionEliminationPass(),
+        MergeNodesPass(),
         common.RemoveUnusedNodesPass(),
         common.RemoveUnusedOpsetsPass(),
         common.OutputFixPass(),
+    )(model)
+    restore_outputs(model, outputs)
+    ir.passes.Sequential(
         common.ClearMetadataAndDocStringPass(),
         common.TopologicalSortPass(),
         common.NameFixPass(),

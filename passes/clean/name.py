@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -57,3 +58,9 @@ def _names_by_weight(model: ir.Model) -> dict[str, str]:
             if use.idx == 1 and use.node.name:
                 names[str(value.name)] = use.node.name
     return names
+
+
+def restore_outputs(model: ir.Model, names: Sequence[str]) -> None:
+    """Gives a model's outputs the names they had: where several are one value, the library keeps one name of all."""
+    for value, name in zip(model.graph.outputs, names, strict=True):
+        value.name = name

@@ -462,3 +462,30 @@ def test_a_node_of_very_many_inputs_is_refused() -> None:
     )
     with pytest.raises(ModelError, match=r"^node 'all' \(Concat\) reads 2049 values, and haqc takes 2048; join them"):
         cleaned(before)
+
+
+@pytest.mark.parametrize(
+    ("text", "operators"),
+    [
+        ("a = Relu (x) y = Identity (a) z = Identity (a)", ["Relu", "Identity"]),
+        ("y = Relu (x) z = Relu (x)", ["Relu", "Identity"]),
+        ("y = Relu (x) z = Identity (x)", ["Relu", "Identity"]),
+        ("y = Identity (x) z = Identity (x)", ["Identity", "Identity"]),
+        ("y = Identity (w) z = Identity (y)", []),
+        ("z = Relu (x) y = Identity (z)", ["Relu", "Identity"]),
+    ],
+)
+def test_outputs_keep_their_names(text: str, operators: list[str]) -> None:
+    before = small_model(f"(float[n,4] x) => (float[n,4] y, float[n,4] z) {{ {text} }}", {"w": draw(3, 4)})
+    after = cleaned(before)
+    assert [value.name for value in after.graph.outputs] == ["y", "z"]
+    assert [op for op, _ in nodes(after)] == operators
+    assert_same(before, after, x=draw(3, 4))
+
+
+def test_what_is_drawn_by_lot_is_drawn_for_each() -> None:
+    before = small_model(
+        "(float[4] x) => (float[4] y) { a = Bernoulli (p) b = Bernoulli (p) c = Sub (a, b) y = Add (x, c) }",
+        {"p": np.full(4, 0.5, np.float32)},
+    )
+    assert [op for op, _ in nodes(cleaned(before))] == ["Bernoulli", "Bernoulli", "Sub", "Add"]
