@@ -19,7 +19,7 @@ from haqc.clock import Clock
 from haqc.data import Counts, Dataset, Role, Split
 from haqc.effort import Effort
 from haqc.equality import require_equal
-from haqc.errors import ModelError, VerificationError
+from haqc.errors import ModelError, ResumeError, VerificationError
 from haqc.findings import Findings, notes, versions
 from haqc.folder import OutputFolder
 from haqc.frontend import Front, shapes_of
@@ -238,10 +238,12 @@ def _sensitivity(problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: U
         jobs = [Job("output_error", (choice.operand.tensor, choice.widths)) for choice in free]
         errors = pool.run(jobs, task.advance)
         folder.save_table("sensitivity.json", errors)
+    elif any(error < 0 for row in errors for error in row):
+        raise ResumeError(f"'{folder.state / 'sensitivity.json'}' is damaged; start again with --force")
     for choice, row in zip(free, errors, strict=True):
         if not all(math.isfinite(error) for error in row):
             raise ModelError(
-                f"what quantising '{choice.operand.tensor}' does to the output is no finite number: it overflows; "
+                f"what quantising '{choice.operand.tensor}' does to the output cannot be measured: it overflows; "
                 "look for weights that are huge or not a number"
             )
     return {

@@ -69,7 +69,7 @@ def _values(mirror: Mirror, inputs: tuple[np.ndarray, ...], wanted: tuple[str, .
     with torch.no_grad():
         values = mirror.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
     found = dict(zip(dict.fromkeys(wanted), values, strict=True))
-    return [found[name].numpy() for name in wanted]
+    return [found[name].detach().numpy() for name in wanted]  # an output may be a parameter itself
 
 
 def _filled(given: Mapping[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:

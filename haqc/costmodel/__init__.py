@@ -28,10 +28,13 @@ from haqc.hardware.tensor_core import TensorCore
 from haqc.hardware.vector import Vector
 from haqc.target import Target
 
-__all__ = ["MAX_BATCH", "MAX_LAYERS", "CostTable", "LayerCost", "build_table"]
+__all__ = ["MAX_BATCH", "MAX_LAYERS", "MAX_VALUES", "CostTable", "LayerCost", "build_table"]
 
 MAX_BATCH = 65_536
 """Largest batch that is priced; beyond it the counts of a large layer would not fit 64 bits."""
+
+MAX_VALUES = 2**48
+"""Values of all activation tensors of a batch: their bits then still count exactly."""
 
 MAX_LAYERS = 10_000
 """Most layers that are priced; far beyond any network, and what fits the memory at 64 pairs of widths."""
@@ -60,7 +63,7 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
 
     Raises:
         TargetError: the target has no such mode, the batch is out of range, or the target lacks 8-bit widths.
-        ModelError: the model has too many layers, or one that is too large.
+        ModelError: the model has too many layers, or a layer or tensor that is too large.
     """
     batch = target.batch if batch is None else batch
     mode = target.modes[0] if mode is None else mode
@@ -71,6 +74,12 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
         raise TargetError(f"a batch of {batch} cannot be priced; give one from 1 to {MAX_BATCH:,}")
     if not target.precision.allows(FULL_BITS, FULL_BITS):
         raise TargetError(f"target '{target.name}' lacks 8-bit weights or activations, which budgets refer to; add 8")
+    largest = max(graph.tensor_values, key=lambda tensor: graph.tensor_values[tensor], default="")
+    if sum(graph.tensor_values.values()) * batch > MAX_VALUES:
+        raise ModelError(
+            f"tensor '{largest}' has {graph.tensor_values[largest]:,} values, and all tensors of a batch may have "
+            f"{MAX_VALUES:,} together; check the model's shapes or take a smaller --batch"
+        )
     if len(graph.layers) > MAX_LAYERS:
         raise ModelError(
             f"model '{graph.name}' has {len(graph.layers):,} layers, and at most {MAX_LAYERS:,} can be priced at all "

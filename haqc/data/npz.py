@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -14,7 +15,10 @@ import numpy as np
 from haqc.data.memory import check_size
 from haqc.errors import DataError
 
-_BROKEN = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
+_BROKEN = (
+    *(OSError, EOFError, ValueError, RuntimeError, SyntaxError, TokenError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 """What a damaged, encrypted or foreign archive makes zipfile and numpy raise."""
 
 

@@ -128,7 +128,10 @@ def folder(rng: random.Random) -> Case:
 def data(rng: random.Random) -> Case:
     """Mutates an archive of arrays, or a description of data, and begins to compile with it."""
     files: dict[str, bytes | int] = {"in.onnx": tiny()}
-    if rng.random() < 0.5:
+    action = rng.random()
+    if action < 0.3:
+        files["d.npz"], source, done = archive(rng), "d.npz", ("archive",)
+    elif action < 0.6:
         content, done = _several(rng, mutate_bytes, archive(rng), archive(rng))
         files["d.npz"], source = content, "d.npz"
     else:
@@ -207,15 +210,17 @@ def _model_files(seed: Seed, data: bytes) -> dict[str, bytes | int]:
 
 def archive(rng: random.Random) -> bytes:
     """Gives an archive of arrays for the tiny network: a good one, or one that is odd in some way."""
-    count = rng.choice((0, 1, 10, 50))
+    count = rng.choice((0, 1, 50, 50, 50, 50))
     arrays: dict[str, np.ndarray] = {"x": np.zeros((count, 1, 8, 8), np.float32), "y": np.arange(count) % 4}
-    odd = rng.choice(("", "", "object", "nan", "labels", "shape", "type", "names", "scalar"))
+    if rng.random() < 0.6:
+        del arrays["y"]  # what follows then goes by agreement
+    odd = rng.choice(("", "", "", "", "", "", "object", "nan", "labels", "shape", "type", "names", "scalar"))
     if odd == "object":
         arrays["y"] = np.array([{"a": 1}] * count, dtype=object)
     elif odd == "nan":
         arrays["x"] = np.full_like(arrays["x"], np.nan)
     elif odd == "labels":
-        arrays["y"] = arrays["y"] * rng.choice((-1, 10**9, 2**40)) + rng.choice((0, 5))
+        arrays["y"] = np.arange(count) * rng.choice((-1, 10**9, 2**40)) + rng.choice((0, 5))
     elif odd == "shape":
         arrays["x"] = arrays["x"].reshape(rng.choice(((count, 64), (count * 64,), (1, count, 8, 8))))
     elif odd == "type":

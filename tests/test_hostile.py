@@ -1,0 +1,132 @@
+"""What fuzzing found, built anew: files that once ended in a traceback and now end in one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from haqc.frontend import pose
+from tests.command_line import CommandLine, Compiled
+from tests.small_model import draw, small_model
+
+pytest_plugins = ("tests.command_line",)
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = "(float[N, 1, 8, 8] x) => (float[N, 4] y) { c = Conv(x, K) r = Relu(c) f = Flatten(r) y = Gemm(f, W, b) }"
+PLAIN = ("--target", "edge", "--budget", "energy=0.9", "--finetune", "0", "--evaluations", "1", "--no-default-pins")
+
+
+def tiny() -> onnx.ModelProto:
+    return small_model(TINY, {"K": draw(3, 1, 3, 3), "W": draw(108, 4), "b": draw(4)}, ir_version=10)
+
+
+def saved(model: onnx.ModelProto, folder: Path) -> Path:
+    path = folder / "in.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_tensor_beyond_all_bounds_is_no_overflow(haqc: CommandLine, tmp_path: Path) -> None:
+    text = "(float[N, 1, 8, 8] x) => (float y) { c = Conv(x, K) y = Pad(c, p) }"
+    model = small_model(text, {"K": draw(3, 1, 3, 3), "p": [0, 0, 2**31 - 99, 2**31 - 99, 0, 0, 0, 0]}, ir_version=10)
+    said = haqc("cost", saved(model, tmp_path), "--target", "edge").sentence(2)
+    assert "tensor 'y' has 13," in said
+    assert "check the model's shapes" in said
+
+
+def test_a_place_of_external_data_that_is_no_text(haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "K")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="QQQQ")
+    path = tmp_path / "in.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"QQQQ", b"\xff\xfe\xfd\xfc"))
+    assert "a name is not allowed" in haqc("inspect", path).sentence(2).replace("whose name", "a name")
+
+
+@pytest.mark.parametrize("command", ["inspect", "cost"])
+def test_a_body_that_reads_what_nobody_computes(command: str, haqc: CommandLine, tmp_path: Path) -> None:
+    inputs = [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("c", 9, [])]
+    inner = [helper.make_node("Relu", ["nowhere"], ["o"]), helper.make_node("Identity", ["c"], ["k"])]
+    body = helper.make_graph(inner, "body", inputs, [helper.make_tensor_value_info("k", 9, [])])
+    body.output.append(helper.make_empty_tensor_value_info("o"))
+    model = tiny()
+    model.graph.node.append(helper.make_node("Loop", ["trips", ""], ["z"], body=body))
+    model.graph.initializer.append(helper.make_tensor("trips", TensorProto.INT64, [], [1]))
+    options = ("--target", "edge") if command == "cost" else ()
+    outcome = haqc(command, saved(model, tmp_path), *options)
+    assert outcome.code in (0, 2)
+    assert "Traceback" not in outcome.err
+
+
+def test_libraries_keep_their_tracebacks_to_themselves(tmp_path: Path) -> None:
+    model = tiny()
+    next(tensor for tensor in model.graph.initializer if tensor.name == "W").name = "V"
+    model.graph.initializer.append(helper.make_tensor("W", TensorProto.INT64, [108, 4], [1] * 432))
+    words = [sys.executable, "-m", "haqc", "cost", str(saved(model, tmp_path)), "--target", "edge"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 2)
+    assert len(done.stderr.splitlines()) <= 1
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.usefixtures("jobs")
+def test_weights_without_end_are_refused(haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    for tensor in model.graph.initializer:
+        if tensor.name == "K":
+            tensor.raw_data = np.full((3, 1, 3, 3), 1e37, np.float32).tobytes()
+    outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet")
+    assert "the output cannot be measured: it overflows" in outcome.sentence(2)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_an_output_that_is_a_weight(haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    model.graph.output.append(helper.make_tensor_value_info("b", TensorProto.FLOAT, [4]))
+    _, graph = pose(saved(model, tmp_path))
+    assert len(graph.layers) == 2
+    outcome = haqc("compile", tmp_path / "in.onnx", *PLAIN, "--out", tmp_path / "out", "--quiet", "--jobs", "1")
+    assert outcome.code in (0, 2)
+    assert "Traceback" not in outcome.err
+
+
+def test_a_report_without_its_parts(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
+    content = json.loads((compiled.folder / "report.json").read_text(encoding="utf-8"))
+    del content["model"]["macs"]
+    (tmp_path / "report.json").write_text(json.dumps(content), encoding="utf-8")
+    assert "is no report as haqc writes them" in haqc("report", tmp_path).sentence(2)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_errors_below_zero_are_not_resumed(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
+    folder = tmp_path / "digits.haqc"
+    shutil.copytree(compiled.folder, folder)
+    path = folder / ".state" / "sensitivity.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    rows[0][0] = -1.0
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    outcome = haqc.compile_digits(folder, "--resume", "--quiet")
+    assert outcome.sentence(2).endswith("sensitivity.json' is damaged; start again with --force")
+
+
+def test_an_archive_whose_header_never_ends(haqc: CommandLine, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.zeros((50, 1, 8, 8), np.float32))
+    broken = stream.getvalue().replace(b"(50, 1, 8, 8)", b"(50, 1, 8, 8 ", 1)
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("x.npy", broken)
+    words = (*PLAIN, "--data", tmp_path / "d.npz", "--out", tmp_path / "out", "--quiet")
+    said = haqc("compile", saved(tiny(), tmp_path), *words).sentence(2)
+    assert "member 'x.npy' cannot be read" in said
