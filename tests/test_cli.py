@@ -15,7 +15,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from haqc.mirror.node import REGISTRY
 
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled
@@ -25,7 +24,7 @@ pytest_plugins = ["tests.command_line"]
 ROOT = Path(__file__).resolve().parents[1]
 HALF = ("--target", "edge", "--budget", "energy=0.5")
 WHOLE = ("--target", "edge", "--budget", "energy=1")
-UNMIRRORED = "Bernoulli"
+DRAWING = "Bernoulli"
 
 
 def small_model(path: Path, *, then: str = "Relu", classes: int | None = None) -> Path:
@@ -134,13 +133,11 @@ def test_what_is_no_model(haqc: CommandLine, tmp_path: Path, command: str, conte
     assert haqc.tree(tmp_path) == before
 
 
-def test_an_operator_without_a_mirror(haqc: CommandLine, tmp_path: Path) -> None:
-    assert ("", UNMIRRORED) not in REGISTRY.builders
-    model = small_model(tmp_path / "model.onnx", then=UNMIRRORED)
+def test_an_operator_that_draws_at_random(haqc: CommandLine, tmp_path: Path) -> None:
+    model = small_model(tmp_path / "model.onnx", then=DRAWING)
     before = haqc.tree(tmp_path)
     sentence = haqc("compile", model, *WHOLE, "--out", tmp_path / "out").sentence(2)
-    assert UNMIRRORED in sentence
-    assert "'then'" in sentence
+    assert f"node 'then' ({DRAWING}, opset 21) draws at random" in sentence
     assert "haqc cost" in sentence
     assert haqc.tree(tmp_path) == before
     priced = haqc("cost", model, *HALF[:2], "--format", "json")

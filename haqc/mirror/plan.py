@@ -17,6 +17,11 @@ from haqc.mirror.step import Body, Function, Step, outer
 from haqc.mirror.tensors import torch_type
 from haqc.mirror.whole import Whole, admitted, form_of, made_tensor
 
+_RANDOM = frozenset(
+    {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
+"""Operators that give something else each time they run."""
+
 _CONSTANT_LIMIT = 1 << 16
 """Constants of up to this many elements are also handed to operators while building (axes, shapes, bounds)."""
 
@@ -114,6 +119,11 @@ def _with_deaths(steps: Sequence[Step], lasting: set[str]) -> tuple[Step, ...]:
 def _step(node: ir.Node, scope: Scope) -> Step | Unmirrored:
     """Builds the function of a node; gives the reason where it has no mirror."""
     plain = _node(node, scope.opsets)
+    if plain.op in _RANDOM and not plain.domain:
+        raise ModelError(
+            f"{plain.refuse('draws at random').what}, so no two runs of the model can be compared; export it without "
+            "that node, or use 'haqc cost', which runs nothing"
+        )
     if not all(is_tensor(value) for value in (*node.inputs, *node.outputs)):
         return plain.refuse("works on strings or sequences")
     inputs = [scope.key(value) for value in node.inputs]
