@@ -15,7 +15,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled
 
