@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -28,7 +29,7 @@ from haqc.hardware.tensor_core import TensorCore
 from haqc.hardware.vector import Vector
 from haqc.target import Target
 
-__all__ = ["MAX_BATCH", "MAX_LAYERS", "MAX_VALUES", "CostTable", "LayerCost", "build_table"]
+__all__ = ["MAX_BATCH", "MAX_LAYERS", "MAX_PRICES", "MAX_VALUES", "CostTable", "LayerCost", "build_table"]
 
 MAX_BATCH = 65_536
 """Largest batch that is priced; beyond it the counts of a large layer would not fit 64 bits."""
@@ -36,8 +37,11 @@ MAX_BATCH = 65_536
 MAX_VALUES = 2**48
 """Values of all activation tensors of a batch: their bits then still count exactly."""
 
-MAX_LAYERS = 10_000
-"""Most layers that are priced; far beyond any network, and what fits the memory at 64 pairs of widths."""
+MAX_PRICES = 5_120_000
+"""Most prices of one table, layers times combinations of widths: about a gigabyte."""
+
+MAX_LAYERS = 100_000
+"""Most layers that are priced; far beyond any network."""
 
 PRICERS: Mapping[type, Pricer] = MappingProxyType(
     {
@@ -80,13 +84,14 @@ def build_table(graph: Graph, target: Target, *, batch: int | None = None, mode:
             f"tensor '{largest}' has {graph.tensor_values[largest]:,} values, and all tensors of a batch may have "
             f"{MAX_VALUES:,} together; check the model's shapes or take a smaller --batch"
         )
-    if len(graph.layers) > MAX_LAYERS:
+    axes, context = Axes.of(target.precision), Context.of(graph, target.precision)
+    most = min(MAX_LAYERS, MAX_PRICES // math.prod(axes.lengths))
+    if len(graph.layers) > most:
         raise ModelError(
-            f"model '{graph.name}' has {len(graph.layers):,} layers, and at most {MAX_LAYERS:,} can be priced at all "
-            "widths; price its parts one by one"
+            f"model '{graph.name}' has {len(graph.layers):,} layers, and at most {most:,} can be priced at all widths "
+            f"of target '{target.name}'; price its parts one by one, or take a target with fewer widths"
         )
     require_countable(graph.layers, batch)
-    axes, context = Axes.of(target.precision), Context.of(graph, target.precision)
     pricer, hardware = PRICERS[type(target.hardware)], target.hardware
 
     def price(layers: tuple[Layer, ...]) -> Prices:

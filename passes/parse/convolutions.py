@@ -8,7 +8,7 @@ from haqc.errors import ModelError
 from haqc.graph import Layer, element_count
 from haqc.passes.parse.chains import bias_of
 from haqc.passes.parse.float_reasons import float_reason
-from haqc.passes.parse.reading import int_attribute, ints_attribute, name_of, shape_of
+from haqc.passes.parse.reading import int_attribute, ints_attribute, name_of, required, shape_of
 from haqc.passes.parse.setting import Setting
 
 
@@ -21,8 +21,7 @@ def convolution_layer(node: ir.Node, chain: list[ir.Node], setting: Setting) -> 
     Raises:
         ModelError: a shape is not known, or the shapes contradict each other.
     """
-    data, kernel_value = node.inputs[0], node.inputs[1]
-    assert data is not None and kernel_value is not None  # the checker has seen to it
+    data, kernel_value = required(node, 0), required(node, 1)
     data_shape, weight_shape, output_shape = shape_of(data), shape_of(kernel_value), shape_of(node.outputs[0])
     groups, kernel = int_attribute(node, "group", 1), weight_shape[2:]
     stride, dilation = (ints_attribute(node, name, (1,) * len(kernel)) for name in ("strides", "dilations"))

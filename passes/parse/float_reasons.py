@@ -5,14 +5,13 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from haqc.passes.parse.flow import Flow
-from haqc.passes.parse.reading import int_attribute, is_float, known_shape
+from haqc.passes.parse.reading import int_attribute, is_float, known_shape, required
 from haqc.passes.parse.weights import Weight
 
 
 def float_reason(node: ir.Node, weight: Weight, flow: Flow) -> str:
     """Gives the reason why a convolution or product stays in float, or an empty string."""
-    data, right = node.inputs[0], node.inputs[1]
-    assert data is not None and right is not None  # the checker has seen to it
+    data, right = required(node, 0), required(node, 1)
     if flow.is_known(data):
         return "its left operand is constant"
     if not (is_float(data) and is_float(right)):

@@ -86,7 +86,8 @@ class Flow:
             return True
         if node.op_type == "Clip":
             low = node.inputs[1] if len(node.inputs) > 1 else None
-            return low is not None and low.const_value is not None and float(low.const_value.numpy()) >= 0
+            bound = None if low is None else low.const_value
+            return bound is not None and bound.size == 1 and float(bound.numpy().reshape(())) >= 0
         if node.op_type not in KEEPS_SIGN:
             return False
         inputs = node.inputs[:1] if node.op_type in RESHAPING | POOLING else node.inputs

@@ -19,6 +19,18 @@ def operator(node: ir.Node) -> str:
     return node.op_type if is_standard(node) else f"{node.domain}.{node.op_type}"
 
 
+def required(node: ir.Node, index: int) -> ir.Value:
+    """Gives an input that a node must have.
+
+    Raises:
+        ModelError: it has not.
+    """
+    value = node.inputs[index] if index < len(node.inputs) else None
+    if value is None:
+        raise ModelError(f"node '{node.name}' ({node.op_type}) lacks its input {index + 1}; export the model again")
+    return value
+
+
 def is_constant(value: ir.Value | None) -> bool:
     """Whether a value is absent or known before the model runs."""
     return value is None or value.const_value is not None

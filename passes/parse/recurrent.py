@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from haqc.errors import ModelError
 from haqc.graph import Layer, element_count
-from haqc.passes.parse.reading import is_float, name_of, shape_of
+from haqc.passes.parse.reading import is_float, name_of, required, shape_of
 from haqc.passes.parse.setting import Setting
 from haqc.passes.parse.weights import Weight
 
@@ -20,10 +20,9 @@ def recurrent_layers(node: ir.Node, setting: Setting) -> tuple[Layer, Layer]:
     Raises:
         ModelError: a shape is not known, or the shapes contradict each other.
     """
-    data = node.inputs[0]
-    data_shape = () if data is None else shape_of(data)
-    shapes = [shape_of(value) for value in node.inputs[1:3] if value is not None]
-    if data is None or len(data_shape) != 3 or len(shapes) != 2 or any(len(shape) != 3 for shape in shapes):
+    data = required(node, 0)
+    data_shape, shapes = shape_of(data), [shape_of(required(node, 1)), shape_of(required(node, 2))]
+    if any(len(shape) != 3 for shape in (data_shape, *shapes)):
         raise ModelError(f"the inputs of {node.op_type} '{node.name}' have not three axes each; export the model again")
     (directions, columns, features), (_, _, hidden) = shapes
     if shapes[1][:2] != (directions, columns) or data_shape[2] != features or columns % hidden:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from haqc.graph import Layer, element_count
-from haqc.passes.parse.reading import name_of, shape_of
+from haqc.passes.parse.reading import name_of, required, shape_of
 from haqc.passes.parse.setting import Setting
 
 
@@ -15,8 +15,7 @@ def table_layer(node: ir.Node, setting: Setting) -> Layer:
     Raises:
         ModelError: it is not known how many rows are looked up.
     """
-    table, indices = node.inputs[0], node.inputs[1]
-    assert table is not None and indices is not None  # the checker has seen to it
+    table, indices = required(node, 0), required(node, 1)
     entries, width = shape_of(table)
     rows = max(1, element_count(shape_of(indices)) // setting.batch)
     weight = setting.weights.read_by(node, 0)

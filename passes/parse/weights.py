@@ -10,7 +10,7 @@ from haqc.graph import RECURRENT, element_count
 from haqc.passes.parse.flow import Flow
 from haqc.passes.parse.lookups import is_table
 from haqc.passes.parse.operators import CONVOLUTIONS, PRODUCTS, RESHAPING
-from haqc.passes.parse.reading import int_attribute, is_standard, name_of, operator, shape_of
+from haqc.passes.parse.reading import int_attribute, is_standard, name_of, operator, required, shape_of
 
 Axes = tuple[int, ...] | None
 """The stored axis behind each axis that a reader sees; ``None`` where the constant is reshaped in between."""
@@ -53,9 +53,7 @@ class Weights:
 
     def read_by(self, node: ir.Node, index: int) -> Weight:
         """Gives the weights that a layer reads as one of its inputs."""
-        value = node.inputs[index]
-        assert value is not None  # the checker has seen to it
-        stored = self.flow.root(value)
+        stored = self.flow.root(required(node, index))
         if stored.const_value is None:
             return Weight(name_of(stored), is_stored=False)
         reading = self._reading(stored)
@@ -112,7 +110,7 @@ def _through(node: ir.Node, axes: Axes) -> Axes:
         return None
     order = node.attributes.get("perm")
     places = tuple(reversed(range(len(axes)))) if order is None else tuple(order.as_ints())
-    return tuple(axes[place] for place in places)
+    return tuple(axes[place] for place in places) if sorted(places) == list(range(len(axes))) else None
 
 
 def channel_axis(node: ir.Node, index: int) -> int | None:
@@ -129,6 +127,5 @@ def channel_axis(node: ir.Node, index: int) -> int | None:
     if node.op_type == "ConvTranspose":
         return 1
     if node.op_type == "MatMul":
-        weight = node.inputs[1]
-        return -1 if weight is not None else None
+        return -1
     return 0 if node.op_type == "Conv" or int_attribute(node, "transB", 0) else 1

@@ -394,3 +394,18 @@ def test_the_work_grows_with_the_number_of_nodes() -> None:
 
     calls(30)
     assert calls(2_400) < 4.2 * calls(600)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [(["x", ""], r"node 'p' \(MatMul\) lacks its input 2"), (["x"], r"node 'p' \(MatMul\) lacks its input 2"),
+     (["x", "w"], r"operands of layer 'p', of shapes \[1, 5\] and \[4, 4\], do not fit each other")],
+)  # fmt: skip
+def test_operands_that_are_missing_or_do_not_fit_are_refused(inputs: list[str], message: str) -> None:
+    value = helper.make_tensor_value_info
+    weights = [numpy_helper.from_array(draw(4, 4).astype(np.float32), "w")]
+    nodes = [helper.make_node("MatMul", inputs, ["y"], name="p")]
+    x, y = value("x", TensorProto.FLOAT, [1, 5]), value("y", TensorProto.FLOAT, [1, 4])
+    proto = helper.make_model(helper.make_graph(nodes, "g", [x], [y], weights), ir_version=10)
+    with pytest.raises(ModelError, match=message):
+        parse(ir.from_proto(proto), "small")
