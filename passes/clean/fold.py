@@ -166,7 +166,16 @@ def _evaluate(node: onnx.NodeProto, tensors: Sequence[ir.TensorProtocol | None],
 
 
 def _is_foldable(node: ir.Node) -> bool:
-    return node.domain in ("", "ai.onnx") and node.op_type in FOLDED
+    return node.domain in ("", "ai.onnx") and node.op_type in FOLDED and not _is_tied(node)
+
+
+def _is_tied(node: ir.Node) -> bool:
+    """Whether a Transpose turns a table, of which a Gather reads rows, into weights: both are to stay one constant."""
+    table = node.inputs[0] if node.op_type == "Transpose" and node.inputs else None
+    if table is None or not table.is_initializer():
+        return False
+    return any(use.node.op_type == "Gather" and use.idx == 0 and _size(use.node.inputs[1]) is None
+               for use in table.uses())  # fmt: skip
 
 
 def _size(value: ir.Value | None) -> int | None:

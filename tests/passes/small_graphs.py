@@ -333,6 +333,15 @@ def tied_table() -> ModelProto:
     return b.model({"x": (1,)}, {"y": (11,)})
 
 
+def tied_through_transpose() -> ModelProto:
+    """A table that a MatMul reads transposed, as a language model's last layer."""
+    b = Builder()
+    rows = b.node("Gather", [b.weight("t", 11, 6), _indices(b)], "rows")
+    x = b.relu(b.node("MatMul", [rows, b.weight("w1", 6, 6)], "p1"), "r1")
+    b.node("MatMul", [x, b.node("Transpose", ["t"], "turned", perm=[1, 0])], "y")
+    return b.model({"x": (5,)}, {"y": (5, 11)})
+
+
 def recurrent() -> ModelProto:
     """An LSTM in both directions, then a GRU and an RNN that read what it wrote."""
     b = Builder()
@@ -366,7 +375,7 @@ GRAPHS: Mapping[str, Callable[[], ModelProto]] = {
         conv_relu, conv_relu6, depthwise, grouped, conv_1d, transposed, gemm, scaled_gemm, tokens, attention, residual,
         concatenation, pooling, shared_weights, shared_bias, read_output, shared_input, two_inputs, preactivation,
         other_activations, squeeze_excite, quantised_on_both_sides, batched_weights, tokens_first, float_layers, table,
-        tied_table, recurrent, concatenation_read_twice,
+        tied_table, tied_through_transpose, recurrent, concatenation_read_twice,
     )
 } | {"grouped_transposed": lambda: transposed(2)}  # fmt: skip
 

@@ -56,11 +56,13 @@ def test_other_gathers_are_no_tables(text: str, constants: dict[str, object], re
     assert [left.reason for left in graph.left_out] == ([] if reason is None else [reason])
 
 
-def test_a_table_that_is_also_the_weights_of_a_layer_is_one_decision() -> None:
-    graph = parse(bind(clean(ir.from_proto(GRAPHS["tied_table"]()))), "small")
+@pytest.mark.parametrize("name", ["tied_table", "tied_through_transpose"])
+def test_a_table_that_is_also_the_weights_of_a_layer_is_one_decision(name: str) -> None:
+    graph = parse(bind(clean(ir.from_proto(GRAPHS[name]()))), "small")
     assert graph.operand["t"].layers == ("rows.node", "y.node")
     assert [layer.weight_values for layer in graph.layers] == [66, 36, 0]
     assert (graph.layer["rows.node"].weight_axis, graph.layer["rows.node"].weight_scales) == (0, 11)
+    assert graph.layer["y.node"].weight_axis == 0
 
 
 def test_a_table_that_something_else_reads_stays_in_float() -> None:
