@@ -75,11 +75,21 @@ def pose(model: Path, shapes: Mapping[str, Shape] | None = None) -> tuple[ir.Mod
         DataError: a length must be read off the data beside the model, and these do not fit.
     """
     front = Front.read(model)
+    return front.model, front.graph(front.bound(known_shapes(front, model, shapes)))
+
+
+def known_shapes(front: Front, model: Path, shapes: Mapping[str, Shape] | None = None) -> dict[str, Shape]:
+    """Gives the shapes of inputs that are given, or else those of the data that are described beside the model.
+
+    Raises:
+        ModelError: the shapes contradict the model or each other.
+        DataError: a length must be read off the data beside the model, and these do not fit.
+    """
     dimensions = Dimensions.of(front.model).bind(shapes or {})
     known = dict(shapes or {})
     if dimensions.missing() and data.describe(None, model) is not None:
         known |= shapes_of(data.load(None, front.inputs(shapes), model), front.model)
-    return front.model, front.graph(front.bound(known))
+    return known
 
 
 def shapes_of(dataset: data.Dataset, model: ir.Model) -> dict[str, Shape]:

@@ -12,12 +12,13 @@ from haqc import onnxfile
 from haqc import policy as policies
 from haqc.dimensions import Dimensions, Shape
 from haqc.errors import HaqcError, ModelError
-from haqc.frontend import pose
+from haqc.frontend import Front, known_shapes
 from haqc.graph import FULL_BITS, Graph
 from haqc.inspection import Inspection, Obstacle, Source
-from haqc.passes.clean import clean, remarks
+from haqc.passes.clean import remarks
 from haqc.passes.cost import cost
 from haqc.passes.inspect import inspect, operators
+from haqc.passes.parse.operators import JOINING, POOLING
 from haqc.target import Target
 
 _PRICES = ("target", "batch", "mode", "grades", "total", "per_inference", "not_modelled")
@@ -41,17 +42,32 @@ def survey(path: Path, shapes: Mapping[str, Shape] | None = None, target: Target
     source = _describe(path, given)
     Dimensions.of(given).bind(shapes or {})
     try:
-        model, graph = pose(path, shapes)
+        front = Front.read(path)
     except ModelError as error:
-        obstacles = [Obstacle("cost", str(error))]
-        model = _as_far_as_cleaned(path)
-        return inspect(source, model, None, shapes=shapes, remarks=remarks(model), obstacles=obstacles)
-    obstacles, prices = [], None
+        return inspect(source, given, None, shapes=shapes, met=[Obstacle("cost", str(error))])
+    notes = remarks(front.model)
+    try:
+        known = known_shapes(front, path, shapes)
+        graph = front.graph(front.bound(known))
+    except HaqcError as error:
+        early = [Obstacle("cost", str(error))]
+        return inspect(source, front.model, None, shapes=shapes, remarks=notes, met=early)
+    met: list[Obstacle] = []
+    prices = None
     try:
         prices = None if target is None else _prices(graph, target)
     except HaqcError as error:
-        obstacles = [Obstacle("cost", str(error))]
-    return inspect(source, model, graph, shapes=shapes, remarks=remarks(model), obstacles=obstacles, prices=prices)
+        met = [Obstacle("cost", str(error))]
+    return inspect(
+        source,
+        front.model,
+        graph,
+        shapes=known,
+        joining=JOINING | POOLING,
+        remarks=notes,
+        met=met,
+        prices=prices,
+    )
 
 
 def _describe(path: Path, model: ir.Model) -> Source:
@@ -66,14 +82,6 @@ def _describe(path: Path, model: ir.Model) -> Source:
         operators=operators(model),
         functions=len(model.functions),
     )
-
-
-def _as_far_as_cleaned(path: Path) -> ir.Model:
-    """Gives a model cleaned up, or as it was given where that fails."""
-    try:
-        return clean(onnxfile.read(path))
-    except ModelError:
-        return onnxfile.read(path)
 
 
 def _external_bytes(model: ir.Model) -> dict[str, int]:

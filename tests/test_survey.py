@@ -91,7 +91,7 @@ def test_an_operator_without_mirror_is_in_the_way_of_compile_alone(tmp_path: Pat
     assert seen.can_cost
     assert not seen.can_compile
     assert [obstacle.ends for obstacle in seen.obstacles] == ["compile"]
-    assert "node 'odd' (RandomUniformLike) has no mirror" in seen.obstacles[0].reason
+    assert "node 'odd' (RandomUniformLike) has no mirror and lies between" in seen.obstacles[0].reason
     assert seen.prices is not None
     assert seen.prices["total"]["latency_s"] > 0
 
@@ -132,3 +132,29 @@ def test_json_has_shares_that_add_up() -> None:
     assert np.isclose(sum(layer["weights_share"] for layer in content["layers"]), 1)
     assert content["verdict"] == {"cost": True, "compile": True, "obstacles": []}
     assert sum(use["count"] for use in content["operators"]) == content["model"]["nodes"]
+
+
+def test_a_description_whose_data_are_missing_is_an_obstacle(tmp_path: Path) -> None:
+    path = write(small_model(OPEN, {"W": draw(6, 4)}), tmp_path)
+    (tmp_path / "net.data.toml").write_text('path = "absent.npz"\nformat = "npz"\n', encoding="utf-8")
+    seen = survey(path)
+    assert [obstacle.ends for obstacle in seen.obstacles] == ["cost"]
+    assert "absent.npz" in seen.obstacles[0].reason
+
+
+def test_an_lstm_is_two_layers_and_one_quantised_node(tmp_path: Path) -> None:
+    text = """(int64[N, 7] i) => (float[7, N, 4] y) {
+        e = Gather(E, i) t = Transpose<perm=[1, 0, 2]>(e) h, last, cell = LSTM<hidden_size=4>(t, W, R)
+        y = Squeeze(h, one) }"""
+    constants = {"E": draw(9, 5), "W": draw(1, 16, 5), "R": draw(1, 16, 4), "one": [1]}
+    seen = survey(write(small_model(text, constants, ir_version=10), tmp_path))
+    assert [layer.kind for layer in seen.layers] == ["table", "recurrent", "recurrent"]
+    assert uses(seen)["LSTM"] == (1, "layer", True, 1)
+
+
+def test_what_lies_beside_the_first_output_is_run_by_onnxruntime(tmp_path: Path) -> None:
+    text = """(float[N, 1, 8] x) => (float[N, 2, 6] y, float[N, 2, 6] z) {
+        h = Conv(x, W) y = Relu(h) z = RandomUniformLike(h) }"""
+    seen = survey(write(small_model(text, {"W": draw(2, 1, 3)}), tmp_path))
+    assert seen.can_compile
+    assert uses(seen)["RandomUniformLike"][2] is False

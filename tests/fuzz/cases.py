@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from haqc import targets
 from tests.fuzz.bytes import mutate_bytes, mutate_text
-from tests.fuzz.case import Case
+from tests.fuzz.case import SECRET, Case
 from tests.fuzz.compiled import compiled
 from tests.fuzz.evil import NAMES
 from tests.fuzz.model import mutate_model
@@ -148,8 +148,8 @@ def line(rng: random.Random) -> Case:
     word = rng.choice((word, f"energy={word}", f"x={word}", f"{word}=1,2"))
     options = ("--budget", "--target", "--shape", "--bits", "--pin", "--data", "--mode", "--batch", "--compare")
     option = rng.choice((*options, "--policy", "--seed", "--format"))
-    if option == "--data" and ":" in word:
-        word = "d.npz"  # functions may be named on the command line, and then they are called
+    if option == "--data" and (":" in word or SECRET in word):
+        word = "d.npz"  # what is named on the command line may be called, or read
     start = rng.choice(
         (
             ("cost", "in.onnx", "--target", "edge"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -14,6 +14,7 @@ from haqc.dimensions import Dimensions, Shape
 from haqc.graph import Graph
 from haqc.inspection import Agreement, Fixed, Inspection, Obstacle, OperatorUse, Port, SeenLayer, Source
 from haqc.mirrored import MIRRORED
+from haqc.passes.inspect.obstacle import obstacles
 
 _WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1, "LSTM": 1, "GRU": 1, "RNN": 1}
 """Operators that are shown as layers although no shape is known, and the input that holds their weights."""
@@ -25,8 +26,9 @@ def inspect(
     graph: Graph | None,
     *,
     shapes: Mapping[str, Shape] | None = None,
+    joining: Collection[str] = (),
     remarks: Sequence[str] = (),
-    obstacles: Sequence[Obstacle] = (),
+    met: Sequence[Obstacle] = (),
     prices: Mapping[str, Any] | None = None,
 ) -> Inspection:
     """Describes a model.
@@ -36,11 +38,11 @@ def inspect(
         model: the model as it was cleaned up; as it was given, where that failed.
         graph: its layers; ``None`` where it could not be parsed, and then only its structure is described.
         shapes: the shapes that inputs were given.
+        joining: operators that run at 8 bits where they read quantised tensors alone.
         remarks: what clean-up did.
-        obstacles: what was in the way.
+        met: what was in the way so far.
         prices: what it costs on a target.
     """
-    uses = tuple(_uses(model, graph))
     return Inspection(
         source=source,
         remarks=tuple(remarks),
@@ -49,8 +51,8 @@ def inspect(
         layers=_structure(model) if graph is None else _layers(graph),
         agreements=() if graph is None else tuple(_agreements(graph)),
         fixed=() if graph is None else tuple(_fixed(graph)),
-        operators=uses,
-        obstacles=(*obstacles, *_unmirrored(model, uses), *_unquantised(graph)),
+        operators=_uses(model, graph, joining),
+        obstacles=(*met, *obstacles(model, graph)),
         prices=prices,
     )
 
@@ -160,10 +162,10 @@ def _fixed(graph: Graph) -> Iterable[Fixed]:
             yield Fixed(operand.tensor, "", operand.fixed_bits, operand.reason)
 
 
-def _uses(model: ir.Model, graph: Graph | None) -> tuple[OperatorUse, ...]:
+def _uses(model: ir.Model, graph: Graph | None, joining: Collection[str]) -> tuple[OperatorUse, ...]:
     """Gives the operators of a model, the most frequent first."""
-    layers = Counter(layer.op for layer in graph.quantised_layers) if graph is not None else Counter()
-    joins = _joins(graph) if graph is not None else Counter()
+    layers = Counter() if graph is None else _quantised(graph)
+    joins = Counter() if graph is None else _joins(graph, joining)
     costs = _costs(graph) if graph is not None else {}
     counts = sorted(operators(model).items(), key=lambda item: (-item[1], item[0]))
     return tuple(
@@ -184,37 +186,19 @@ def _costs(graph: Graph) -> dict[str, str]:
     return costs | {operation.op: "layer" for operation in graph.operations if operation.layer is not None}
 
 
-def _joins(graph: Graph) -> Counter[str]:
+def _quantised(graph: Graph) -> Counter[str]:
+    """Counts the nodes that are quantised layers; an LSTM is two layers and one node."""
+    nodes = {layer.nodes[0]: layer.op for layer in graph.quantised_layers}
+    return Counter(nodes.values())
+
+
+def _joins(graph: Graph, joining: Collection[str]) -> Counter[str]:
     """Counts the operators that are no layers and read only quantised tensors."""
-    fixed = {operand.tensor for operand in graph.operands if not operand.layers}
     return Counter(
         operation.op
         for operation in graph.operations
-        if operation.layer is None
-        and fixed & set(operation.reads)
-        and all(tensor in graph.operand for tensor in operation.reads)
+        if operation.op in joining and operation.reads and all(tensor in graph.operand for tensor in operation.reads)
     )
-
-
-def _unmirrored(model: ir.Model, uses: Iterable[OperatorUse]) -> Iterable[Obstacle]:
-    """Gives the operators that end a compile, one sentence each."""
-    for use in uses:
-        if use.mirrored:
-            continue
-        name = next(str(node.name) for node in _nodes(model) if _is(node, use.domain, use.op))
-        called = f"{use.domain}.{use.op}" if use.domain else use.op
-        where = f"node '{name}' ({called})" if use.count == 1 else f"{use.count} nodes ({called}), the first '{name}',"
-        has = "has" if use.count == 1 else "have"
-        yield Obstacle("compile", f"{where} {has} no mirror; rewrite before compiling, or use 'haqc cost'")
-
-
-def _unquantised(graph: Graph | None) -> Iterable[Obstacle]:
-    if graph is not None and not graph.quantised_layers:
-        yield Obstacle("compile", "no layer can be quantised; what stays in float, and why, stands above")
-
-
-def _is(node: ir.Node, domain: str, op: str) -> bool:
-    return node.op_type == op and _domain(node) == domain
 
 
 def _domain(node: ir.Node) -> str:
