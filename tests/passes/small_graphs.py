@@ -359,6 +359,38 @@ def recurrent() -> ModelProto:
     return b.model({"x": (4, 3)}, {"y": (4, 2)})
 
 
+def grouped_attention() -> ModelProto:
+    """Attention of four heads that share two pairs of keys and values, behind a causal mask, and a shortcut."""
+    b = Builder()
+    heads = {name: b.constant(f"{name}.s", [0, 5, count, 4], int) for name, count in (("q", 4), ("k", 2), ("v", 2))}
+    parts = {}
+    for name, shape in heads.items():
+        x = b.node("MatMul", ["x", b.weight(f"{name}.w", 16, 4 * (4 if name == "q" else 2))], name)
+        parts[name] = b.node("Transpose", [b.node("Reshape", [x, shape], f"{name}.h")], f"{name}.t", perm=[0, 2, 1, 3])
+    axis, whole = b.constant("two", [2], int), b.constant("whole", [0, 4, 5, 4], int)
+    for name in ("k", "v"):
+        wide = b.node("Expand", [b.node("Unsqueeze", [parts[name], axis], f"{name}.u"),
+                                 b.constant(f"{name}.e", [1, 2, 2, 5, 4], int)], f"{name}.x")  # fmt: skip
+        parts[name] = b.node("Reshape", [wide, whole], f"{name}.r")
+    scores = b.node("MatMul", [parts["q"], b.node("Transpose", [parts["k"]], "turned", perm=[0, 1, 3, 2])], "scores")
+    mask = b.constant("mask", np.where(np.tri(5), 0.0, -np.inf))
+    weights = b.node("Softmax", [b.node("Add", [b.node("Div", [scores, b.constant("c", 2.0)], "d"), mask], "m")], "p")
+    mixed = b.node("Transpose", [b.node("MatMul", [weights, parts["v"]], "o")], "ot", perm=[0, 2, 1, 3])
+    flat = b.node("Reshape", [mixed, b.constant("flat", [0, 5, 16], int)], "of")
+    b.node("Add", [b.node("MatMul", [flat, b.weight("ow", 16, 16)], "z"), "x"], "y")
+    return b.model({"x": (5, 16)}, {"y": (5, 16)})
+
+
+def volume() -> ModelProto:
+    """Convolutions over three spatial axes: depthwise and dilated, transposed, pointwise."""
+    b = Builder()
+    x = b.node("Conv", ["x", b.weight("w1", 6, 1, 3, 3, 3), b.weight("b1", 6)], "c1", group=3, dilations=[1, 2, 1],
+               pads=[1] * 6)  # fmt: skip
+    x = b.node("ConvTranspose", [b.relu(x, "r1"), b.weight("w2", 6, 2, 2, 2, 2)], "t", strides=[2, 2, 2])
+    b.node("Conv", [x, b.weight("w3", 2, 2, 1, 1, 1)], "y")
+    return b.model({"x": (3, 4, 5, 4)}, {"y": (2, 8, 6, 8)})
+
+
 def concatenation_read_twice() -> ModelProto:
     """A Concat whose inputs and result layers read as well, so that all three have one width."""
     b = Builder()
@@ -376,6 +408,7 @@ GRAPHS: Mapping[str, Callable[[], ModelProto]] = {
         concatenation, pooling, shared_weights, shared_bias, read_output, shared_input, two_inputs, preactivation,
         other_activations, squeeze_excite, quantised_on_both_sides, batched_weights, tokens_first, float_layers, table,
         tied_table, tied_through_transpose, recurrent, concatenation_read_twice,
+        grouped_attention, volume,
     )
 } | {"grouped_transposed": lambda: transposed(2)}  # fmt: skip
 

@@ -116,7 +116,8 @@ def test_no_float_weights_are_left(quantised: Quantised, proto: ModelProto) -> N
     for name, array in constants.items():
         readers = _readers(proto, name)
         is_bias = "Gemm" in readers or (array.ndim == 2 and readers <= {"LSTM", "GRU", "RNN"})
-        assert array.dtype != np.float32 or array.ndim < 2 or name in kept or is_bias
+        is_mask = readers == {"Add"}
+        assert array.dtype != np.float32 or array.ndim < 2 or name in kept or is_bias or is_mask
 
 
 def _readers(proto: ModelProto, name: str) -> set[str]:

@@ -177,6 +177,14 @@ def test_scores_on_their_way_into_a_softmax_stay_in_float(case: str) -> None:
     assert fixed(graph) == {}
 
 
+def test_attention_with_shared_keys_is_quantised_but_for_its_scores() -> None:
+    graph = parse(bind(clean(ir.from_proto(GRAPHS["grouped_attention"]()))), "small")
+    assert [layer.float_reason for layer in graph.layers] == [""] * 6
+    searched = {operand.tensor for operand in graph.operands if operand.fixed_bits is None}
+    assert searched == {"q.w", "k.w", "v.w", "ow", "x", "q", "k.x", "v.x", "p", "o"}
+    assert fixed(graph) == {"z": 8}
+
+
 def test_what_is_broadcast_or_follows_from_positions_is_no_join() -> None:
     graph = parsed(
         """(float[n,5,6] x, float[n,1,6] v, int64[n,5,6] i) => (float[n,5,6] y) {
@@ -202,6 +210,12 @@ def test_products_of_positions_stay_in_float() -> None:
         {"w": draw(6, 6)},
     )
     assert both.layer["angles"].float_reason == "its left operand follows from positions or masks alone"
+
+
+def test_dilations_are_kept() -> None:
+    graph = parse(bind(clean(ir.from_proto(GRAPHS["volume"]()))), "small")
+    assert [layer.dilation for layer in graph.layers] == [(1, 2, 1), (1, 1, 1), (1, 1, 1)]
+    assert [layer.kind for layer in graph.layers] == ["depthwise", "transposed", "conv"]
 
 
 MEANS = {
