@@ -422,6 +422,7 @@ def test_a_compile_says_how_good_the_float_model_is(compiled: Compiled) -> None:
     ), compiled.outcome.err
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(
     haqc: CommandLine, jobs: object, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -477,6 +478,7 @@ def test_as_a_process() -> None:
     assert not (ROOT / "build" / "never").exists()
 
 
+@pytest.mark.slow
 def test_a_name_that_the_terminal_lacks_the_letters_for(tmp_path: Path) -> None:
     proto = onnx.load(small_model(tmp_path / "model.onnx"))
     proto.graph.node[0].name = "\u6f22"

@@ -80,6 +80,7 @@ def run_file(path: Path, **inputs: np.ndarray) -> list[np.ndarray]:
     return list(session.run(None, inputs))
 
 
+@pytest.mark.slow
 def test_token_ids_and_a_mask_are_made_up(haqc: CommandLine, tmp_path: Path) -> None:
     model, out = saved(tmp_path, TAGGER, TAGGER_CONSTANTS), tmp_path / "out"
     done = haqc("compile", model, *QUICK, "--shape", "ids=1,6", "--out", out)

@@ -153,6 +153,7 @@ def test_the_reported_split_is_not_seen_before_the_end(
 # Budgets.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "budgets",
     [["latency=0.7"], ["size=0.4"], ["memory=0.6"], ["energy=0.6", "latency=0.9", "size=0.5", "memory=0.7"]],
@@ -305,6 +306,7 @@ def test_a_model_whose_output_is_no_scores(haqc: CommandLine, jobs: object, tmp_
     assert haqc("verify", tmp_path / "out").code == 0
 
 
+@pytest.mark.slow
 def test_a_final_softmax_is_seen_through(haqc: CommandLine, jobs: object, compiled: Compiled, tmp_path: Path) -> None:
     proto = onnx.load(haqc.digits)
     (scores,) = proto.graph.output
@@ -408,6 +410,7 @@ def test_ctrl_c_before_any_policy(haqc: CommandLine, jobs: Any, tmp_path: Path) 
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".state", "search.jsonl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["output_error", "tune"])
 def test_ctrl_c_outside_the_search(haqc: CommandLine, jobs: Any, tmp_path: Path, method: str) -> None:
     def interrupt(job: Any, count: int) -> None:
@@ -445,6 +448,7 @@ def test_the_same_command_gives_the_same_bytes(
     same_bytes(compiled.folder, tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_search(haqc: CommandLine, jobs: object, compiled: Compiled, tmp_path: Path) -> None:
     assert haqc.compile_digits(tmp_path / "other", "--seed", str(2**63 - 1)).code == 0
     first, second = ((folder / "search.jsonl").read_bytes() for folder in (compiled.folder, tmp_path / "other"))

@@ -57,6 +57,7 @@ def copied(compiled: Compiled, tmp_path: Path) -> Path:
 # Killed in this process.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "count"), [("output_error", 1), ("score", 1), ("score", 6), ("tune", 1)])
 def test_a_killed_compile_ends_with_the_same_bytes(
     haqc: CommandLine, jobs: Any, compiled: Compiled, tmp_path: Path, method: str, count: int
@@ -122,6 +123,7 @@ def test_the_number_of_workers_may_change(haqc: CommandLine, jobs: Any, compiled
     same_bytes(compiled.folder, copied)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on(haqc: CommandLine, jobs: Any, compiled: Compiled, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
@@ -186,6 +188,7 @@ def test_a_damaged_file_is_refused(haqc: CommandLine, jobs: Any, copied: Path, n
     assert sentence.endswith("start again with --force")
 
 
+@pytest.mark.slow
 def test_force_starts_again(haqc: CommandLine, jobs: Any, compiled: Compiled, copied: Path) -> None:
     (copied / "search.jsonl").write_bytes(b"damaged\n")
     (copied / "notes.txt").write_text("mine", encoding="utf-8")

@@ -183,6 +183,7 @@ def _broken(prepared: Prepared) -> Job:
     return Job("score", (dict.fromkeys((operand.tensor for operand in prepared.graph.operands), 9),))
 
 
+@pytest.mark.slow
 def test_our_own_bugs_arrive_with_their_place_and_the_pool_lives_on(
     pair: WorkerPool, prepared: Prepared, jobs: list[Job], expected: list[Any]
 ) -> None:

@@ -62,6 +62,7 @@ def test_it_computes_what_the_zoo_s_decoder_computes(tmp_path: Path, key_heads: 
         np.testing.assert_allclose(given, network(tokens).numpy(), rtol=0, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("element", "item_bytes"), [("float32", 4), ("float16", 2)])
 def test_seven_billion_parameters_are_priced_without_being_read(tmp_path: Path, element: str, item_bytes: int) -> None:
     path = tmp_path / "decoder.onnx"

@@ -185,6 +185,7 @@ print(hashlib.sha256(onnxfile.serialise(prepared.quantise(prepared.random_policy
 """
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_process(root: Path) -> None:
     digests = set()
     for hash_seed in ("1", "2"):
