@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -54,6 +55,12 @@ Data = Annotated[
 ]
 
 
+_USERS_ERRNOS = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM, errno.EROFS}
+)
+"""Errors of the system that are no bug of haqc's: paths that no file can have, full disks, missing permission."""
+
+
 def main() -> None:
     """Runs the command line; every mistake becomes one sentence and an exit code."""
     logging.getLogger().addHandler(logging.NullHandler())  # libraries print what nobody handles, tracebacks included
@@ -65,6 +72,11 @@ def main() -> None:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = Interrupted.exit_code
+    except OSError as error:
+        if error.errno not in _USERS_ERRNOS:
+            raise
+        where = f"'{error.filename}'" if error.filename else "a file"
+        _fail(f"{where} cannot be used ({error.strerror}); name another path, or make room and give permission", 2)
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
             context = getattr(error, "ctx", None)

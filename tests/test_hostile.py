@@ -130,3 +130,14 @@ def test_an_archive_whose_header_never_ends(haqc: CommandLine, tmp_path: Path) -
     words = (*PLAIN, "--data", tmp_path / "d.npz", "--out", tmp_path / "out", "--quiet")
     said = haqc("compile", saved(tiny(), tmp_path), *words).sentence(2)
     assert "member 'x.npy' cannot be read" in said
+
+
+@pytest.mark.parametrize("words", [("verify",), ("report",), ("inspect",), ("cost", "--target", "edge")])
+def test_a_path_that_no_file_can_have(words: tuple[str, ...], haqc: CommandLine) -> None:
+    said = haqc(words[0], "a" * 5000, *words[1:]).sentence(2)
+    assert said.startswith("'aaa")
+
+
+def test_a_policy_whose_path_no_file_can_have(haqc: CommandLine, tmp_path: Path) -> None:
+    words = ("--target", "edge", "--policy", "b" * 300)
+    assert haqc("cost", saved(tiny(), tmp_path), *words).sentence(2).startswith("'bbb")

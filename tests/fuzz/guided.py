@@ -8,6 +8,7 @@ of whole models. Whatever is no mistake of the user's ends the run, as do the li
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import sys
 import tempfile
@@ -81,10 +82,16 @@ def _seed(kind: str, folder: Path) -> None:
     found = {
         "model": {seed.name: seed.data for seed in networks() if len(seed.data) < 50_000},
         "target": {name: targets.load(name).text.encode() for name in targets.names()},
-        "policy": {"empty": b'{"schema": 1, "layers": {}}'},
+        "policy": {"plain": _policy()},
     }[kind]
     for name, data in found.items():
         (folder / name).write_bytes(data)
+
+
+def _policy() -> bytes:
+    small = _FOLDER / "tiny.onnx"
+    small.write_bytes(tiny())
+    return json.dumps(haqc.policy.baseline(pose(small)[1]).to_json()).encode()
 
 
 def main(arguments: list[str]) -> None:
