@@ -26,6 +26,7 @@ from haqc.frontend import Front, shapes_of
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
+from haqc.passes.clean import remarks
 from haqc.passes.emit import emit_qcdq
 from haqc.passes.report import report
 from haqc.passes.search import SearchOptions, search
@@ -71,6 +72,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         OutputFolder(request.out).check(request.model, resume=request.resume, force=request.force)
         target = targets.load(request.target)
         front = Front.read(request.model)
+        for sentence in remarks(front.model):
+            ui.say(sentence)
     with clock.part("data"):
         dataset = None if data.describe(request.data, request.model) is None else _load(request, front)
     with clock.part("parse"):
@@ -82,7 +85,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     with clock.part("data"):
         if dataset is None:
             dataset = _load(request, front, roles(bound), Counts(*effort.made_up))
-        samples = Samples.judge(dataset, request.model, front.model, effort, ui)
+        reference = onnxfile.serialise(front.model) if front.is_quantised else request.model
+        samples = Samples.judge(dataset, reference, front.model, effort, ui)
         require_equal(mirror, front, samples.runtime, dataset.train)
     plan = Plan.of(request, effort, dataset, samples.scoring)
     if plan.long.samples:

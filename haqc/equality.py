@@ -34,7 +34,7 @@ def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split)
         mirror: the float mirror.
         front: the cleaned model, which the mirror must equal to rounding.
         original: the model as it was given, which the cleaned model must equal: to rounding, or where it computes in
-            16 bits, within :data:`HALF_TOLERANCE`.
+            16 bits, within :data:`HALF_TOLERANCE`; of a file that was quantised already, its float graph.
         split: samples, of which the first few run.
 
     Raises:

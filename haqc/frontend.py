@@ -18,6 +18,9 @@ from haqc.passes.bind import bind
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
 
+QUANTISERS = frozenset({"QuantizeLinear", "DequantizeLinear", "Quant", "BipolarQuant"})
+"""Operators that clean-up removes to restore the float graph of a file that was quantised already."""
+
 
 @dataclass(frozen=True)
 class Front:
@@ -28,12 +31,14 @@ class Front:
         name: the file's stem.
         opset: the opset of the file.
         is_half: whether the file computes in floats of 16 bits.
+        is_quantised: whether the file holds quantisers, so that the cleaned model is its float graph and not the same.
     """
 
     model: ir.Model
     name: str
     opset: int
     is_half: bool
+    is_quantised: bool
 
     @classmethod
     def read(cls, path: Path) -> Front:
@@ -43,8 +48,8 @@ class Front:
             ModelError: the file cannot be read, or holds something haqc cannot treat.
         """
         given = onnxfile.read(path)
-        opset, is_half = given.opset_imports[""], _is_half(given)
-        return cls(clean(given), path.stem, opset, is_half)
+        opset, is_half, is_quantised = given.opset_imports[""], _is_half(given), _is_quantised(given)
+        return cls(clean(given), path.stem, opset, is_half, is_quantised)
 
     def bound(self, shapes: Mapping[str, Shape] | None = None) -> ir.Model:
         """Gives the model at shapes of inputs for one sample, see :func:`haqc.passes.bind.bind`."""
@@ -126,3 +131,8 @@ def _is_half(model: ir.Model) -> bool:
     half = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
     values = (*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values())
     return any(value.dtype in half for value in values)
+
+
+def _is_quantised(model: ir.Model) -> bool:
+    functions = (node for body in model.functions.values() for node in body.all_nodes())
+    return any(node.op_type in QUANTISERS for node in (*model.graph.all_nodes(), *functions))

@@ -52,12 +52,12 @@ class Samples:
     float_accuracy: float
 
     @classmethod
-    def judge(cls, dataset: Dataset, path: Path, model: ir.Model, effort: Effort, ui: Ui) -> Samples:
+    def judge(cls, dataset: Dataset, reference: Path | bytes, model: ir.Model, effort: Effort, ui: Ui) -> Samples:
         """Sees what the float model makes of the data.
 
         Args:
             dataset: the data.
-            path: the original model.
+            reference: the original model, as a file or its content.
             model: the cleaned model.
             effort: says on how many samples policies are scored, and how many run together.
             ui: told the float model's score, and loudly when it is no accuracy.
@@ -65,7 +65,7 @@ class Samples:
         Raises:
             DataError: the data do not fit the model, the float model fails on them, or there is no output to score.
         """
-        runtime = Runtime(path)
+        runtime = Runtime(reference)
         search = dataset.search.take(slice(0, effort.search))
         output = _scored_output(model)
         found = runtime.output(str(output.name), search, effort.run)
@@ -80,8 +80,8 @@ class Samples:
             )
         for name, words in dataset.made_up.items():
             ui.say(f"made up for input '{name}': {words}")
-        reference = search.labels if scoring.is_accuracy and search.labels is not None else found
-        accuracy = percent(scoring.scores(found, reference))
+        expected = search.labels if scoring.is_accuracy and search.labels is not None else found
+        accuracy = percent(scoring.scores(found, expected))
         ui.say(f"float model on the search split ({len(search)} samples): {accuracy:.2f} % {scoring.metric}")
         if accuracy < scoring.floor:
             raise DataError(
@@ -90,7 +90,7 @@ class Samples:
                 "and the order of the labels"
             )
         name, logits = str(output.name), str(_before_softmax(output).name)
-        return cls(dataset, scoring, name, logits, runtime, search, reference, accuracy)
+        return cls(dataset, scoring, name, logits, runtime, search, expected, accuracy)
 
     def measure(
         self,
