@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.zoo.command import haqc
+from benchmarks.zoo.convolution import conv_norm
 from benchmarks.zoo.vit import VisionTransformer
 from haqc.data.idx import read_idx
 
 TRAINED_ON = 55_000
 """The rest of the training images is haqc's search split."""
 
-EPOCHS = 12
+EPOCHS = 8
 BATCH = 125
 PEAK_RATE = 2e-3
 WEIGHT_DECAY = 0.05
@@ -39,8 +40,14 @@ std = {DEVIATION}
 
 
 def network() -> nn.Module:
-    """Gives the network untrained: patches of 4 x 4 pixels, width 64, 4 blocks of 4 heads, 0.2 million parameters."""
-    return VisionTransformer(28, 4, 64, 4, 4, 10, channels=1)
+    """Gives the network untrained: 49 tokens of width 64, 3 blocks of 4 heads, 0.17 million parameters.
+
+    Its tokens come from two strided convolutions, not from one as wide as its stride; with so few images and epochs
+    that is worth a lot (Xiao et al. 2021, arXiv 2106.14881).
+    """
+    model = VisionTransformer(28, 4, 64, 3, 4, 10, channels=1)
+    model.patches = nn.Sequential(conv_norm(1, 32, 3, stride=2), nn.Conv2d(32, 64, 3, 2, 1))
+    return model
 
 
 def prepared(pixels: np.ndarray) -> Tensor:
@@ -49,7 +56,7 @@ def prepared(pixels: np.ndarray) -> Tensor:
 
 
 def train(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
-    """Trains with AdamW, one cycle of the rate, and images shifted by up to 2 pixels and flipped."""
+    """Trains with AdamW and one cycle of the rate; half of the images are flipped."""
     torch.manual_seed(seed)
     model = network()
     optimiser = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
@@ -58,7 +65,7 @@ def train(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
     for epoch in range(EPOCHS):
         total = 0.0
         for chosen in torch.randperm(len(images))[: steps * BATCH].reshape(steps, BATCH):
-            loss = F.cross_entropy(model(moved(images[chosen])), labels[chosen], label_smoothing=0.1)
+            loss = F.cross_entropy(model(flipped(images[chosen])), labels[chosen], label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -69,12 +76,9 @@ def train(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
     return model.eval()
 
 
-def moved(images: Tensor) -> Tensor:
-    """Shifts a batch by up to 2 pixels and flips half of its images."""
-    down, right = (int(step) for step in torch.randint(0, 5, (2,)))
-    framed = F.pad(images, (2, 2, 2, 2), value=-MEAN / DEVIATION)
-    shifted = framed[:, :, down : down + 28, right : right + 28]
-    return torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, shifted, shifted.flip(3))
+def flipped(images: Tensor) -> Tensor:
+    """Flips half of the images."""
+    return torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images, images.flip(3))
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
