@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
@@ -293,3 +295,13 @@ def test_the_checker_refuses_a_broken_model() -> None:
     model.graph.node(0).attributes["no_such_attribute"] = ir.AttrInt64("no_such_attribute", 1)
     with pytest.raises(ModelError, match="the ONNX checker refuses the model"):
         check(model)
+
+
+def test_a_file_is_checked_with_its_external_data(tmp_path: Path) -> None:
+    quantised = _quantised("residual")
+    (tmp_path / "inside.onnx").write_bytes(onnxfile.serialise(quantised.emit()))
+    proto = onnx.load(tmp_path / "inside.onnx")
+    onnx.save(proto, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0, location="m.data")
+    model = onnxfile.read(tmp_path / "m.onnx")
+    assert any(isinstance(value.const_value, ir.ExternalTensor) for value in model.graph.initializers.values())
+    assert verify(model, quantised.network.probe(quantised.inputs())).ok
