@@ -130,10 +130,12 @@ def check(model: ir.Model) -> None:
     Raises:
         ModelError: the checker refuses it.
     """
-    content = onnxfile.serialise(model)  # by itself the checker would look for external data in the current folder
     try:
-        onnx.checker.check_model(content, full_check=True)
-    except Exception as error:  # checker and shape inference raise kinds of their own
+        # By itself the checker would look for external data in the current folder.
+        onnx.checker.check_model(onnxfile.serialise(model), full_check=True)
+    except ModelError:
+        raise
+    except Exception as error:  # the copy, the checker and shape inference raise kinds of their own
         raise ModelError(f"the ONNX checker refuses the model ({str(error).strip().splitlines()[0]})") from error
 
 
