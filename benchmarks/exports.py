@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 
 SIZES = ({"batch": 2, "length": 16}, {"batch": 3, "length": 23})
 COMPILED_LENGTH = 32
-EVALUATIONS = 4
+EVALUATIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
