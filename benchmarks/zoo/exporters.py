@@ -39,7 +39,7 @@ def export(specimen: Specimen, exporter: Exporter, path: Path) -> None:
                 dynamo=True, dynamic_shapes=tuple(axes.values()), verbose=False,
             )  # fmt: skip
         else:
-            outputs = {name: {0: "batch"} for name in specimen.outputs}
+            outputs = dict.fromkeys(specimen.outputs, axes[names[0]])  # one result for each sample, or each token
             torch.onnx.export(
                 specimen.network(), specimen.sample(0), path, input_names=names, output_names=list(specimen.outputs),
                 dynamo=False, dynamic_axes={**axes, **outputs},
