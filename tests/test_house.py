@@ -27,7 +27,7 @@ LAYERS = (
         *("measurements", "mirrored", "policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
-        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "mirror", "nodeorder", "onnxfile"),
+        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "mirror", "nodeorder", "onnxfile"),
         *("quant", "runtime", "score", "storedtensors", "targets", "train", "workbench", "workers"),
     ),
     ("passes",),
