@@ -27,8 +27,9 @@ LAYERS = (
         *("measurements", "mirrored", "policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
     ),
     (
-        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "mirror", "nodeorder", "onnxfile"),
-        *("quant", "runtime", "score", "storedtensors", "targets", "train", "workbench", "workers"),
+        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "metrics", "mirror"),
+        *("nodeorder", "onnxfile", "quant", "runtime", "score", "storedtensors", "targets", "train", "userfunction"),
+        *("workbench", "workers"),
     ),
     ("passes",),
     (

@@ -13,7 +13,7 @@ import numpy as np
 from haqc.data.confine import confine
 from haqc.data.description import Description, read_description
 from haqc.data.fit import LAYOUT_AXES, fit
-from haqc.data.function import call_function, is_function
+from haqc.data.function import call_function
 from haqc.data.idx import has_idx_files, read_idx
 from haqc.data.images import read_images
 from haqc.data.members import Part, arrange
@@ -22,6 +22,7 @@ from haqc.data.split import Dataset, InputSpec, Split, Transform, shape_text
 from haqc.data.splits import Ranges, divide
 from haqc.data.synthetic import Counts, Role, make_inputs, words_for
 from haqc.errors import DataError
+from haqc.userfunction import is_function
 
 __all__ = ["Counts", "Dataset", "InputSpec", "Role", "Split", "Transform", "check_labels", "describe", "load"]
 

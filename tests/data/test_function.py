@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from haqc.data.function import call_function, is_function
+from haqc.data.function import call_function
 from haqc.errors import DataError
+from haqc.userfunction import is_function
 
 CODE = """
 import numpy as np

@@ -1,0 +1,227 @@
+"""Metrics against scikit-learn, scipy and hand counts; batches do not matter; what does not fit is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import jaccard_score, roc_auc_score, top_k_accuracy_score
+
+from haqc.errors import DataError
+from haqc.metrics import METRICS, Batch, Metric, Rows, named, paired_standard_error, quality, standard_error
+
+RNG = np.random.default_rng(0)
+
+
+def batch(output: np.ndarray, labels: np.ndarray | None = None, **others: np.ndarray) -> Batch:
+    given = others.get("given", np.zeros((len(output), 3), np.float32))
+    return Batch((given,), (output,), labels, others.get("reference"))
+
+
+def halves(metric: Metric, whole: Batch) -> Rows:
+    """The rows of a batch, computed in two parts."""
+    parts = []
+    for index in (slice(0, 2), slice(2, None)) if len(whole.outputs[0]) > 2 else (slice(None),):
+        parts.append(
+            metric.rows(
+                Batch(
+                    tuple(array[index] for array in whole.inputs),
+                    tuple(array[index] for array in whole.outputs),
+                    None if whole.labels is None else whole.labels[index],
+                    None if whole.reference is None else whole.reference[index],
+                )
+            )
+        )
+    return np.concatenate(parts)
+
+
+def value(name: str, whole: Batch) -> float:
+    metric = named(name)
+    rows = metric.rows(whole)
+    np.testing.assert_array_equal(rows, halves(metric, whole))
+    return metric.value(rows)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_top_k(k: int) -> None:
+    output, labels = RNG.standard_normal((200, 12)), RNG.integers(0, 12, 200)
+    expected = top_k_accuracy_score(labels, output, k=k, labels=np.arange(12)) * 100
+    assert value(f"top-{k}", batch(output, labels)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_of_equal_outputs_the_first_counts() -> None:
+    assert value("top-1", batch(np.ones((4, 3)), np.array([0, 0, 1, 2]))) == 50.0
+
+
+def test_agreement_and_cosine() -> None:
+    output = RNG.standard_normal((10, 4))
+    assert value("agreement", batch(output, reference=output * 2)) == 100.0
+    assert value("cosine", batch(output, reference=output * 2)) == pytest.approx(100.0)
+    assert value("cosine", batch(output, reference=-output)) == 0.0
+    assert value("cosine", batch(np.zeros((2, 3)), reference=np.zeros((2, 3)))) == 100.0
+    half = np.concatenate([output[:5], -output[5:]])
+    assert value("cosine", batch(half, reference=output)) == pytest.approx(50.0)
+
+
+def test_mean_errors() -> None:
+    output, labels = RNG.standard_normal((6, 1)), RNG.standard_normal(6)
+    assert value("mae", batch(output, labels)) == pytest.approx(np.abs(output[:, 0] - labels).mean())
+    assert value("mse", batch(output, labels)) == pytest.approx(((output[:, 0] - labels) ** 2).mean())
+
+
+def test_an_autoencoder_is_compared_with_its_input() -> None:
+    given, output = RNG.standard_normal((6, 8)), RNG.standard_normal((6, 8))
+    assert value("mse", batch(output, given=given)) == pytest.approx(((output - given) ** 2).mean())
+
+
+@pytest.mark.parametrize("form", ["score", "two classes", "reconstruction"])
+def test_auc(form: str) -> None:
+    labels = RNG.integers(0, 2, 60)
+    score = np.round(RNG.standard_normal(60) + labels, 1)  # rounded, so that there are ties
+    if form == "score":
+        whole = batch(score[:, None], labels)
+    elif form == "two classes":
+        whole = batch(np.stack([-score / 2, score / 2], 1), labels)
+    else:
+        given = RNG.standard_normal((60, 5))
+        whole = batch(given + np.sqrt(score - score.min())[:, None], labels, given=given)
+        score = ((whole.outputs[0] - given) ** 2).mean(axis=1)
+    assert value("auc", whole) == pytest.approx(roc_auc_score(labels, score) * 100)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_mean_iou(last: bool) -> None:
+    output, labels = RNG.standard_normal((4, 5, 6, 7)), RNG.integers(0, 5, (4, 6, 7))
+    labels[0, 0, :3] = 255
+    labels[1, 2, :2] = -1
+    found, counts = output.argmax(axis=1), (labels >= 0) & (labels < 255)
+    expected = jaccard_score(labels[counts], found[counts], average="macro") * 100
+    assert value("miou", batch(np.moveaxis(output, 1, -1) if last else output, labels)) == pytest.approx(expected)
+
+
+def test_perplexity() -> None:
+    logits, tokens = RNG.standard_normal((4, 6, 9)), RNG.integers(0, 9, (4, 6))
+    chance = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    picked = np.take_along_axis(chance[:, :-1], tokens[:, 1:, None], axis=2)
+    expected = float(np.exp(-np.log(picked).mean()))
+    assert value("perplexity", batch(logits, given=tokens)) == pytest.approx(expected)
+    labels = np.concatenate([tokens[:, 1:], np.full((4, 1), -100)], axis=1)
+    assert value("perplexity", batch(logits, labels)) == pytest.approx(expected)
+    assert value("perplexity", batch(np.zeros((2, 3, 9)), np.zeros((2, 3), int))) == pytest.approx(9.0)
+
+
+def test_pair_correlation() -> None:
+    output, likeness = RNG.standard_normal((40, 6)), np.round(RNG.uniform(0, 5, 20))
+    cosines = [
+        float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in zip(output[::2], output[1::2], strict=True)
+    ]
+    expected = float(spearmanr(cosines, likeness).statistic) * 100
+    assert value("sts", batch(output, np.repeat(likeness, 2))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "labels", "message"),
+    [
+        ("top-1", np.zeros((3, 4, 4)), np.zeros(3, int), "needs an output"),
+        ("top-1", np.zeros((3, 4)), np.zeros((3, 2)), "one class per sample"),
+        ("top-5", np.zeros((3, 4)), np.zeros(3, int), "more than 5 classes"),
+        ("mae", np.zeros((3, 4)), np.zeros((3, 5)), "give labels of the output's shape"),
+        ("mse", np.zeros((3, 4)), None, "there are no labels"),
+        ("auc", np.zeros((3, 1)), np.array([0, 1, 2]), "0 for usual"),
+        ("auc", np.zeros((3, 7)), np.array([0, 1, 1]), "choose another --metric"),
+        ("miou", np.zeros((3, 4)), np.zeros(3), "classes, ..."),
+        ("miou", np.zeros((3, 4, 2)), np.full((3, 2), 4), "above the output's 4 classes"),
+        ("perplexity", np.zeros((3, 4)), np.zeros((3, 4)), "logits"),
+        ("perplexity", np.zeros((3, 4, 5)), np.full((3, 4), 5), "above the vocabulary"),
+        ("sts", np.zeros((3, 4)), None, "one label per sample"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name: str, output: np.ndarray, labels: np.ndarray | None, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        named(name).rows(batch(output, labels))
+
+
+def test_an_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(DataError, match="did you mean 'perplexity'"):
+        named("perplexty")
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_names_and_units(name: str) -> None:
+    assert METRICS[name].name == name
+    assert METRICS[name].unit in ("%", "")
+
+
+def test_standard_errors_match_repeated_samples() -> None:
+    """The error of an area under a curve is the spread of the area over fresh samples."""
+    metric, areas = named("auc"), []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 2, 300)
+        rows = metric.rows(batch((rng.standard_normal(300) + labels)[:, None], labels))
+        areas.append(metric.value(rows))
+    assert standard_error(metric, rows) == pytest.approx(np.std(areas), rel=0.2)
+
+
+def test_paired_errors_are_smaller_than_unpaired_ones() -> None:
+    labels = RNG.integers(0, 2, 400)
+    score = RNG.standard_normal(400) + labels
+    metric = named("auc")
+    rows = [metric.rows(batch((score + noise * RNG.standard_normal(400))[:, None], labels)) for noise in (0.0, 0.05)]
+    assert 0 < paired_standard_error(metric, rows[0], rows[1]) < standard_error(metric, rows[0]) / 3
+    assert paired_standard_error(metric, rows[0], rows[0]) == 0.0
+
+
+def test_the_error_of_a_mean_is_the_textbook_one() -> None:
+    rows = RNG.integers(0, 2, (100, 1)).astype(np.float64)
+    assert standard_error(named("top-1"), rows) == pytest.approx(rows.std(ddof=1) / 10 * 100)
+    assert standard_error(named("mae"), rows[:1]) == 0.0
+
+
+def test_quality() -> None:
+    assert quality(named("top-1"), 80.0, 90.0) == 80.0
+    assert quality(named("perplexity"), 22.0, 20.0) == pytest.approx(90.0)
+    assert quality(named("perplexity"), 19.0, 20.0) == pytest.approx(105.0)
+    assert quality(named("perplexity"), float("inf"), 20.0) == -np.inf
+
+
+CODE = """
+import numpy as np
+def hits(outputs, labels): return outputs.argmax(1) == labels
+def breaks(outputs, labels): raise ValueError("no")
+def one(outputs, labels): return 0.5
+def odd(outputs, labels): return np.full(len(outputs), np.nan)
+def text(outputs, labels): return ["a"] * len(outputs)
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "haqc_test_metric.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "haqc_test_metric", raising=False)
+    return "haqc_test_metric"
+
+
+def test_a_function_of_the_users(module: str) -> None:
+    output, labels = RNG.standard_normal((20, 3)), RNG.integers(0, 3, 20)
+    assert value(f"{module}:hits", batch(output, labels)) == (output.argmax(1) == labels).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("breaks", "raised ValueError: no; mend"),
+        ("one", "one finite number per sample"),
+        ("odd", "one finite number per sample"),
+        ("text", "one finite number per sample"),
+        ("hit", "did you mean 'hits'"),
+    ],
+)
+def test_a_function_that_breaks_is_named(module: str, name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        named(f"{module}:{name}").rows(batch(np.zeros((4, 3)), np.zeros(4, int)))
