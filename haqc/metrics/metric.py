@@ -1,4 +1,4 @@
-"""What a metric is: numbers per sample, and one value of them, so that two networks can be compared on equal samples."""
+"""What a metric is: numbers per sample, and one value of them; two networks are compared on equal samples."""
 
 from __future__ import annotations
 
