@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from haqc.calibration import ActivationGrid, Calibration, WeightGrid
 from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
-from haqc.mirror.module import Mirror
+from haqc.mirror.module import Mirror, Quantiser
 from haqc.policy import Policy
 from haqc.probe import TIE_MARGIN, Probe, parts
 from haqc.quant import activation_codes, along_axis, bias_codes, fake_activation, fake_bias, fake_weight, weight_codes
@@ -108,11 +108,16 @@ class QuantisedMirror(nn.Module):
 
     def run(self, inputs: tuple[Tensor, ...], wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
         """Runs the graph under the policy and gives the tensors that are wanted, before their quantisers."""
-        self.mirror.quantisers = {**self.activations, **self.weights, **self.biases}
+        self.mirror.quantisers = self.quantisers
         try:
             return self.mirror.run(inputs, wanted)
         finally:
             self.mirror.quantisers = {}
+
+    @property
+    def quantisers(self) -> Mapping[str, Quantiser]:
+        """What every reader of a tensor sees in its place, by the tensor's name."""
+        return {**self.activations, **self.weights, **self.biases}
 
     def state(self) -> State:
         """Gives a copy of everything that training changes."""

@@ -1,0 +1,135 @@
+"""Stretches of a mirror: the parts between two tensors through which everything passes, run on their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from haqc.mirror.module import Mirror, Quantiser
+from haqc.mirror.step import Step
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The steps that compute one tensor from others.
+
+    Attributes:
+        mirror: the mirror it is a part of.
+        given: tensors it starts from.
+        wanted: the tensor it computes.
+        steps: what is run, in order.
+        constants: names of the initialisers it reads.
+    """
+
+    mirror: Mirror
+    given: tuple[str, ...]
+    wanted: str
+    steps: tuple[Step, ...]
+    constants: tuple[str, ...]
+
+    @classmethod
+    def of(cls, mirror: Mirror, given: tuple[str, ...], wanted: str) -> Stretch:
+        """Finds the steps that the wanted tensor needs once the given ones are known."""
+        steps = _needed(mirror.steps, given, wanted)
+        read = {name for step in steps for name in step.inputs}
+        return cls(mirror, given, wanted, steps, tuple(sorted(name for name in read if mirror.has(name))))
+
+    @property
+    def inner(self) -> frozenset[str]:
+        """The tensors that its steps read: the given ones, the initialisers and what lies between."""
+        return frozenset(name for step in self.steps for name in step.inputs if name)
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether gradients pass from the wanted tensor to all its steps."""
+        return not any(step.gap for step in self.steps)
+
+    def run(self, values: tuple[Tensor, ...], quantisers: Mapping[str, Quantiser]) -> Tensor:
+        """Gives the wanted tensor, before its quantiser.
+
+        Args:
+            values: the given tensors, before their quantisers.
+            quantisers: what every reader of a tensor sees in its place, by name.
+        """
+        known: dict[str, Tensor] = {}
+
+        def write(name: str, tensor: Tensor) -> None:
+            quantiser = quantisers.get(name)
+            known[name] = tensor if quantiser is None or name == self.wanted else quantiser(tensor)
+
+        for name in self.constants:
+            write(name, self.mirror.value(name))
+        for name, value in zip(self.given, values, strict=True):
+            write(name, value)
+        for step in self.steps:
+            for name, tensor in zip(step.outputs, step.run(known), strict=False):
+                if name and name not in self.given:
+                    write(name, tensor)
+        return known[self.wanted]
+
+
+def divide(mirror: Mirror, last: str, layered: Iterable[str]) -> tuple[Stretch, ...]:
+    """Divides the way to a tensor into stretches, as short as they can be.
+
+    A stretch ends at a tensor that everything later depends on through it alone: behind a residual block, not inside.
+    What reads none of the named initialisers joins the stretch before it, or after it at the start: an activation
+    function belongs to its layer.
+
+    Args:
+        mirror: the mirror.
+        last: the tensor at the end.
+        layered: initialisers of which every stretch reads at least one.
+    """
+    wanted = set(layered)
+    starts, ends, start = [mirror.inputs], [""], mirror.inputs
+    is_layered = False
+    for cut in (*_cuts(mirror, last), last):
+        if not wanted.isdisjoint(Stretch.of(mirror, start, cut).constants):
+            if is_layered:
+                starts.append(start)
+                ends.append(cut)
+            is_layered = True
+        ends[-1] = cut
+        start = (cut,)
+    return tuple(Stretch.of(mirror, start, end) for start, end in zip(starts, ends, strict=True))
+
+
+def _needed(steps: tuple[Step, ...], given: Iterable[str], wanted: str) -> tuple[Step, ...]:
+    known, needed, kept = set(given), {wanted}, []
+    for step in reversed(steps):
+        if any(name in needed and name not in known for name in step.outputs):
+            kept.append(step)
+            needed.update(name for name in step.inputs if name)
+    return tuple(reversed(kept))
+
+
+def _cuts(mirror: Mirror, last: str) -> list[str]:
+    """Gives the tensors that alone are alive behind some step, in order, without the last."""
+    steps = _needed(mirror.steps, mirror.inputs, last)
+    last_use = {name: index for index, step in enumerate(steps) for name in step.inputs if name}
+    moving, alive = set(mirror.inputs), set(mirror.inputs)
+    cuts: list[str] = []
+    for index, step in enumerate(steps):
+        if not moving.isdisjoint(step.inputs):  # what comes of constants alone is computed wherever it is needed
+            written = {name for name in step.outputs if name in last_use}
+            moving |= written
+            alive |= written
+        alive = {name for name in alive if last_use.get(name, -1) > index}
+        if len(alive) == 1 and (cut := next(iter(alive))) not in (*mirror.inputs, *cuts[-1:]):
+            cuts.append(cut)
+    return cuts
+
+
+def carries_batch(mirror: Mirror, stretches: tuple[Stretch, ...], inputs: tuple[Tensor, ...]) -> bool:
+    """Whether every stretch hands on floating-point numbers with one entry per sample along the first axis."""
+    values = inputs
+    with torch.no_grad():
+        for stretch in stretches:
+            value = stretch.run(values, {})
+            if not value.is_floating_point() or value.ndim == 0 or len(value) != len(inputs[0]):
+                return False
+            values = (value,)
+    return True

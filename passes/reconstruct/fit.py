@@ -1,0 +1,115 @@
+"""Fits one stretch: weights, biases and steps, by Adam on the error of its output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from haqc.mirror.quantised import QuantisedMirror
+from haqc.mirror.stretch import Stretch
+
+_SMALLEST_RMS = 1e-4
+"""Root mean square assumed for tensors that are (nearly) zero, such as fresh biases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How to fit a stretch.
+
+    Attributes:
+        steps: optimiser steps for each stretch; 0 fits nothing.
+        batch: samples per step.
+        relative_rate: Adam's learning rate for weights and biases, as a share of each tensor's root mean square.
+        step_rate: Adam's learning rate for the logarithms of the quantisation steps.
+        exact_share: share of the values of a stretch's input that are the float network's.
+    """
+
+    steps: int = 300
+    batch: int = 32
+    relative_rate: float = 0.01
+    step_rate: float = 0.003
+    exact_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a stretch is fitted on: its input in the float and in the quantised network, and the output it should give.
+
+    Attributes:
+        exact, actual: given tensors, one entry per sample along the first axis.
+        target: the float network's output.
+        variance: its variance over the samples; errors are relative to it.
+    """
+
+    exact: tuple[Tensor, ...]
+    actual: tuple[Tensor, ...]
+    target: Tensor
+    variance: float
+
+    def error(self, found: Tensor) -> float:
+        """Gives the mean squared error of an output, relative to the variance."""
+        return float((found - self.target).square().mean()) / self.variance
+
+    def draw(self, index: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Gives the chosen samples' input, a random share of its values from the float network."""
+        return tuple(
+            _mixed(exact[index], actual[index], share, generator) if exact is not actual else exact[index]
+            for exact, actual in zip(self.exact, self.actual, strict=True)
+        )
+
+
+def fit(
+    network: QuantisedMirror,
+    stretch: Stretch,
+    sides: Sides,
+    fitting: Fitting,
+    generator: torch.Generator,
+    advance: Callable[[int], None],
+) -> None:
+    """Trains what one stretch alone reads, in place."""
+    optimiser = _optimiser(network, stretch, fitting)
+    if optimiser is None or not stretch.is_differentiable:
+        return
+    warmup = max(1, fitting.steps // 20)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser,
+        lambda step: (step + 1) / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * step / fitting.steps)),
+    )
+    for _ in range(fitting.steps):
+        index = torch.randint(len(sides.target), (fitting.batch,), generator=generator)
+        found = stretch.run(sides.draw(index, fitting.exact_share, generator), network.quantisers)
+        loss = (found - sides.target[index]).square().mean() / sides.variance
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        advance(len(index))
+
+
+def _optimiser(network: QuantisedMirror, stretch: Stretch, fitting: Fitting) -> torch.optim.Optimizer | None:
+    """Makes the optimiser of the parameters and steps that no other stretch reads."""
+    mirror, inner = network.mirror, stretch.inner
+    mine = {id(step) for step in stretch.steps}
+    elsewhere = {name for step in mirror.steps if id(step) not in mine for name in step.inputs}
+    own = [name for name in mirror.layer_parameters(network.policy.graph) if name in inner - elsewhere]
+    groups = [{"params": [mirror.value(n)], "lr": fitting.relative_rate * _rms(mirror.value(n))} for n in own]
+    quantisers: Mapping[str, nn.Module] = {**network.activations, **network.weights}
+    steps = [
+        p for name, q in quantisers.items() if name in inner - elsewhere for p in q.parameters() if p.requires_grad
+    ]
+    groups += [{"params": steps, "lr": fitting.step_rate}] if steps else []
+    return torch.optim.Adam(groups) if groups and fitting.steps else None
+
+
+def _mixed(exact: Tensor, actual: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    if not exact.is_floating_point():
+        return actual
+    return torch.where(torch.rand(exact.shape, generator=generator) < share, exact, actual)
+
+
+def _rms(parameter: Tensor) -> float:
+    return max(float(parameter.detach().square().mean().sqrt()), _SMALLEST_RMS)
