@@ -129,7 +129,9 @@ def carries_batch(mirror: Mirror, stretches: tuple[Stretch, ...], inputs: tuple[
     with torch.no_grad():
         for stretch in stretches:
             value = stretch.run(values, {})
-            if not isinstance(value, Tensor) or not value.is_floating_point() or value.ndim == 0 or len(value) != len(inputs[0]):
+            if not isinstance(value, Tensor) or not value.is_floating_point():
+                return False
+            if value.ndim == 0 or len(value) != len(inputs[0]):
                 return False
             values = (value,)
     return True
