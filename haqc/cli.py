@@ -431,7 +431,7 @@ def _text(path: Path) -> str:
 
 def _fail(message: str, code: int) -> NoReturn:
     """Says what is wrong in one line, whatever stood in a file that the message quotes, and ends."""
-    from haqc.passes.report.wording import visible  # noqa: PLC0415
+    from haqc.plaintext import visible  # noqa: PLC0415
 
     typer.echo(visible(f"haqc: {message}"), err=True)
     sys.exit(code)

@@ -26,8 +26,8 @@ from haqc.passes.report.wording import (
     score_name,
     share,
     spread,
-    visible,
 )
+from haqc.plaintext import visible
 
 __all__ = [
     "Step",

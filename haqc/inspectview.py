@@ -11,7 +11,8 @@ from rich.text import Text
 
 from haqc.console import WIDTH, plain_table, quantity, shortened
 from haqc.inspection import DEFAULT_DOMAIN, Agreement, Fixed, Inspection, Obstacle, OperatorUse, Port, SeenLayer
-from haqc.passes.report.wording import NOT_AVAILABLE, share, visible
+from haqc.passes.report.wording import NOT_AVAILABLE, share
+from haqc.plaintext import visible
 
 _MOST_LAYERS, _MOST_LINES, _MOST_NAMES = 60, 12, 4
 _HEAVIEST = 30

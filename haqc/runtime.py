@@ -74,7 +74,7 @@ class Runtime:
         Raises:
             ModelError: the runtime fails on these inputs, or the output has not one row for each sample.
         """
-        parts = []
+        parts: list[np.ndarray] = []
         for inputs, count in replace(split, samples_per_run=self.samples_per_run).runs(size):
             result = self.run(dict(zip(self.inputs, inputs, strict=True)))[name]
             samples = len(inputs[0])
@@ -82,6 +82,12 @@ class Runtime:
                 raise ModelError(
                     f"output '{name}' has shape {list(result.shape)} for {samples} samples; haqc scores one row for "
                     "each sample: export the model with the batch first in its outputs as well"
+                )
+            if parts and result.shape[1:] != parts[0].shape[1:]:
+                raise ModelError(
+                    f"output '{name}' has samples of shape {list(parts[0].shape[1:])} in one run and of "
+                    f"{list(result.shape[1:])} in another; haqc scores outputs whose shape follows from the inputs' "
+                    "shapes alone: export the model with a fixed batch, or without this output"
                 )
             parts.append(result[:count])
         return np.concatenate(parts)

@@ -57,7 +57,7 @@ def _check_external(tensor: onnx.TensorProto, promised: int, path: Path) -> None
     where = f"the external data of tensor {tensor.name!r}"
     try:
         file = Path(os.path.realpath(folder / location))
-        is_file = file.is_file()
+        is_file = (folder / location).is_file()  # 'a/../b' is b for realpath even where there is no folder a
     except (OSError, TypeError, ValueError) as error:  # a name that is no text comes as bytes
         raise ModelError(f"{where} lies in a file whose name is not allowed; export the model again") from error
     if not location or Path(location).is_absolute() or not file.is_relative_to(folder):

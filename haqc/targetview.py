@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from haqc.datasheet import DataSheet, Peak
-from haqc.passes.report.wording import quantity, visible
+from haqc.passes.report.wording import quantity
+from haqc.plaintext import visible
 from haqc.precision import Container, Precision
 from haqc.target import Target
 

@@ -112,7 +112,7 @@ def _histograms(
     counts = {tensor: np.zeros(BINS) for tensor in low}
     for values in observed:
         for tensor, value in values.items():
-            if high[tensor] > low[tensor]:
+            if high[tensor] - low[tensor] >= _SMALLEST_RANGE:
                 counts[tensor] += np.histogram(value, bins=BINS, range=(low[tensor], high[tensor]))[0]
     return counts
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,12 +12,12 @@ from haqc.budget import Cost
 from haqc.costmodel import CostTable, LayerCost, build_table
 from haqc.costmodel.network import OperationCost, Unmodelled
 from haqc.graph import Graph, Layer
+from haqc.plaintext import csv_text
 from haqc.policy import Policy
 from haqc.target import Target
 
 Row = list[str | int | float]
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _COLUMNS = (
     *("name", "op", "kind", "weight_bits", "activation_bits", "output_bits", "macs", "cycles", "bound"),
     *("latency_s", "latency_share", "energy_j", "energy_share", "weight_bytes", "container_bytes", "metadata_bytes"),
@@ -104,7 +102,7 @@ class CostReport:
 
     def to_csv(self) -> str:
         """Gives :meth:`to_rows` as CSV text; no text in it can be taken for a formula by a spreadsheet."""
-        return _csv_text(self.to_rows())
+        return csv_text(self.to_rows())
 
     def _layer_json(self, row: LayerCost) -> dict[str, Any]:
         layer = row.layer
@@ -180,7 +178,7 @@ def comparison_csv(reports: Sequence[CostReport]) -> str:
         heading, *figures = report.to_rows()
         rows += [["target", *heading]] if not rows else []
         rows += [[report.target.name, *row] for row in figures]
-    return _csv_text(rows)
+    return csv_text(rows)
 
 
 def _float_reasons(layer: Layer) -> dict[str, str]:
@@ -189,16 +187,5 @@ def _float_reasons(layer: Layer) -> dict[str, str]:
     return {key: reason for key, reason in reasons.items() if reason}
 
 
-def _csv_text(rows: Iterable[Row]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def _harmless(cell: str | int | float) -> str | int | float:
-    """Puts an apostrophe before text that a spreadsheet would evaluate."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

@@ -141,3 +141,44 @@ def test_a_path_that_no_file_can_have(words: tuple[str, ...], haqc: CommandLine)
 def test_a_policy_whose_path_no_file_can_have(haqc: CommandLine, tmp_path: Path) -> None:
     words = ("--target", "edge", "--policy", "b" * 300)
     assert haqc("cost", saved(tiny(), tmp_path), *words).sentence(2).startswith("'bbb")
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\x1b[2Jb"])
+def test_a_name_steers_no_terminal_through_csv(name: str, haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    model.graph.node[0].name = name
+    outcome = haqc("cost", saved(model, tmp_path), "--target", "edge", "--format", "csv")
+    assert outcome.code == 0
+    assert not set("\r\x1b") & set(outcome.out)
+    assert "a\\u00" in outcome.out
+
+
+def test_external_data_behind_a_folder_that_is_not_there(haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "K")
+    (tmp_path / "weights.bin").write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="nowhere/../weights.bin")
+    assert "is not beside 'in.onnx'; copy it there" in haqc("inspect", saved(model, tmp_path)).sentence(2)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_an_output_as_long_as_a_run(haqc: CommandLine, tmp_path: Path) -> None:
+    text = """(float[N, 8] x) => (float[N, M] y) {
+        a = MatMul(x, W) b = Transpose<perm = [1, 0]>(a) y = MatMul(a, b)
+    }"""
+    model = small_model(text, {"W": draw(8, 4)}, ir_version=10)
+    outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet")
+    assert "of shape [250] in one run and of [6] in another" in outcome.sentence(2)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_values_too_small_for_a_histogram(haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    for tensor in model.graph.initializer:
+        if tensor.name == "K":
+            tensor.raw_data = np.full((3, 1, 3, 3), 1e-44, np.float32).tobytes()
+    outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet", "--jobs", "1")
+    assert outcome.code in (0, 2)
+    assert "Traceback" not in outcome.err

@@ -24,7 +24,8 @@ LAYERS = (
     ("errors",),
     (
         *("budget", "calibration", "clock", "codes", "dimensions", "effort", "gap", "graph", "hardware", "inspection"),
-        *("measurements", "mirrored", "policy", "precision", "probe", "request", "result", "searchlog", "target", "ui"),
+        *("measurements", "mirrored", "plaintext", "policy", "precision", "probe", "request", "result", "searchlog"),
+        *("target", "ui"),
     ),
     (
         *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "metrics", "mirror"),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from haqc.passes.report.wording import visible
+from haqc.plaintext import csv_text
 
 COLUMNS = (
     "name",
@@ -30,8 +28,6 @@ COLUMNS = (
 )
 """The columns of ``layers.csv``, in order; those with ``baseline_`` are of the layer at 8/8."""
 
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")
-
 
 def layers_csv(layers: Sequence[Mapping[str, Any]]) -> str:
     """Gives the text of ``layers.csv``: one line per layer, in graph order, without wall-clock figures.
@@ -41,21 +37,9 @@ def layers_csv(layers: Sequence[Mapping[str, Any]]) -> str:
     Args:
         layers: the ``layers`` of a report.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for layer in layers:
-        writer.writerow([_cell(_value(layer, column)) for column in COLUMNS])
-    return text.getvalue()
+    return csv_text([COLUMNS, *([_value(layer, column) for column in COLUMNS] for layer in layers)])
 
 
 def _value(layer: Mapping[str, Any], column: str) -> Any:
     _, _, field = column.partition("baseline_")
     return layer["baseline"][field] if field else layer[column]
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = visible(value)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from haqc.graph import FULL_BITS
 from haqc.passes.report import wording
+from haqc.plaintext import visible
 
 _SLOT = 14
 _BAR = 10
@@ -85,7 +86,7 @@ def render_html(content: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> Any:
     """Escapes what does not print in all text the template puts out, so that no place can forget it."""
-    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _width(value: float | None) -> str:

@@ -90,18 +90,6 @@ def share(value: float | None) -> str:
     return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
 
 
-def visible(text: str) -> str:
-    r"""Gives a name with every character that does not print as an escape, so that it can steer no terminal or page.
-
-    Control characters, line ends, bidirectional overrides and lone surrogates become escapes; letters of any script
-    stay.
-
-    >>> print(visible("a\x1b[2Jb\u202ec"))
-    a\u001b[2Jb\u202ec
-    """
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
 def grade(name: str) -> str:
     """Gives what a target's grade means; an unknown grade stands for itself."""
     return GRADES.get(name, name)
@@ -132,8 +120,3 @@ def _three_digits(value: float) -> str:
     if abs(value) < 9.995:
         return f"{value:.2f}"
     return f"{value:.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -16,7 +16,8 @@ from haqc.errors import OutputError
 from haqc.passes.report import ReportFiles, report
 from haqc.passes.report.csv import COLUMNS, layers_csv
 from haqc.passes.report.html import render_html
-from haqc.passes.report.wording import percent, points, quantity, share, spread, visible
+from haqc.passes.report.wording import percent, points, quantity, share, spread
+from haqc.plaintext import visible
 
 EXAMPLE = Path(__file__).with_name("report_example.json")
 VOID = {"meta", "line", "rect", "br"}
