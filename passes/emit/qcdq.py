@@ -143,7 +143,7 @@ class _Writer:
             self.values[str(result.name)], self.values[str(rows.name)] = result, rows
             rows.type = ir.TensorType(ir.DataType.INT8)
             gather.replace_input_with(index, codes)
-        del self.graph.initializers[name]
+        self._drop(name)
 
     def quantise_bias(self, name: str, bias: BiasCodes) -> None:
         """Replaces a float bias by int32 codes and a DequantizeLinear."""
@@ -179,7 +179,12 @@ class _Writer:
         result = self._node("DequantizeLinear", inputs, f"{name}_dequantised", ir.DataType.FLOAT, shape, attributes)
         for node, index in readers:
             node.replace_input_with(index, result)
-        del self.graph.initializers[name]
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        """Removes an initialiser that nothing reads any more; one that is an output of the graph stays, in float."""
+        if self.graph.initializers[name] not in self.graph.outputs:
+            del self.graph.initializers[name]
 
     def _node(
         self,
