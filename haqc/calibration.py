@@ -31,12 +31,13 @@ class WeightGrid:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Grids by operand tensor and width.
+    """Grids, or codebooks, by operand tensor and width.
 
     Attributes:
         activations: grid by (tensor, bits).
         weights: grid by (tensor, bits).
         samples: how many calibration samples were seen.
+        codebooks: ascending centroids of weights, float32 ``[k]``, by (tensor, bits); a tensor has these or grids.
         unbounded: why a tensor that no layer reads has no grid after all, by tensor.
     """
 
@@ -44,3 +45,4 @@ class Calibration:
     weights: Mapping[tuple[str, int], WeightGrid]
     samples: int
     unbounded: Mapping[str, str] = field(default_factory=dict)
+    codebooks: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)

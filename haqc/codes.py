@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,16 +35,27 @@ class BiasCodes:
     scale: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class CodebookCodes:
+    """One weight tensor as uint8 indices of ``bits`` bits, shaped like it, into float32 centroids, shape ``[k]``."""
+
+    indices: np.ndarray
+    centroids: np.ndarray
+    bits: int
+
+
 @dataclass(frozen=True)
 class NetworkCodes:
     """Everything a quantised network stores, by the name of the tensor in the float graph.
 
     Attributes:
         activations, weights, biases: by tensor.
-        floats: trained parameters of layers that stay in float.
+        floats: trained parameters that stay in float.
+        codebooks: weights as indices and centroids, by tensor.
     """
 
     activations: Mapping[str, ActivationCodes]
     weights: Mapping[str, WeightCodes]
     biases: Mapping[str, BiasCodes]
     floats: Mapping[str, np.ndarray]
+    codebooks: Mapping[str, CodebookCodes] = field(default_factory=dict)

@@ -7,6 +7,7 @@ work: Gronlund et al., "Fast exact k-means, k-medians and Bregman divergence clu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy.typing as npt
 Reals = npt.NDArray[np.float64]
 
 GRID = 1 << 16
-"""More different numbers than this are first gathered in as many even steps of their range. The step is then at most
-1/256 of the distance of 256 evenly spread centroids, and time and memory no longer grow with the numbers."""
+"""More different numbers than this are first gathered in :data:`STEPS` even steps of their range."""
+
+STEPS = 1 << 14
+"""A step is 1/64 of the distance of 256 evenly spread centroids; time and memory no longer grow with the numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,29 +53,48 @@ def kmeans(numbers: npt.NDArray[np.floating], clusters: int) -> Codebook:
     Raises:
         ValueError: there is no number, or one is not finite.
     """
+    return codebooks(numbers, (clusters,))[0]
+
+
+def codebooks(numbers: npt.NDArray[np.floating], sizes: Sequence[int]) -> tuple[Codebook, ...]:
+    """Gives the codebooks of several sizes, each as :func:`kmeans` does, in the time that the largest takes.
+
+    Args:
+        numbers: any shape; finite.
+        sizes: entries of each codebook, at least 1.
+
+    Raises:
+        ValueError: there is no number, or one is not finite.
+    """
     flat = np.asarray(numbers, np.float64).reshape(-1)
-    if not flat.size or not np.isfinite(flat).all() or clusters < 1:
+    if not flat.size or not np.isfinite(flat).all() or min(sizes) < 1:
         raise ValueError("k-means needs finite numbers and at least one cluster")
     distinct, place, count = np.unique(flat, return_inverse=True, return_counts=True)
-    if len(distinct) <= clusters:
-        return Codebook(distinct.astype(np.float32), place.reshape(np.shape(numbers)))
+    whole = Codebook(distinct.astype(np.float32), place.reshape(np.shape(numbers)))
+    wanted = [size for size in sizes if size < len(distinct)]
+    if not wanted:
+        return (whole,) * len(sizes)
     if len(distinct) > GRID:
         distinct, count, step = _gathered(distinct, count)
         place = step[place]
-    cuts = _cuts(_Intervals.of(distinct, count), clusters)
-    bounds = [0, *cuts, len(distinct)]
-    cluster = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-    sums = np.add.reduceat(distinct * count, bounds[:-1])
-    centroids = (sums / np.add.reduceat(count, bounds[:-1])).astype(np.float32)
-    return Codebook(centroids, cluster[place].reshape(np.shape(numbers)))
+    begins = _begins(_Intervals.of(distinct, count), min(max(wanted), len(distinct)))
+
+    def book(size: int) -> Codebook:
+        bounds = [0, *_cuts(begins, min(size, len(distinct))), len(distinct)]
+        cluster = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+        sums = np.add.reduceat(distinct * count, bounds[:-1])
+        centroids = (sums / np.add.reduceat(count, bounds[:-1])).astype(np.float32)
+        return Codebook(centroids, cluster[place].reshape(np.shape(numbers)))
+
+    return tuple(book(size) if size in wanted else whole for size in sizes)
 
 
 def _gathered(
     distinct: Reals, count: npt.NDArray[np.int64]
 ) -> tuple[Reals, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Gathers sorted numbers in even steps: their means, how many there are in each, and the step of each number."""
-    width = (distinct[-1] - distinct[0]) / GRID
-    raw = np.minimum(((distinct - distinct[0]) / width).astype(np.int64), GRID - 1)
+    width = (distinct[-1] - distinct[0]) / STEPS
+    raw = np.minimum(((distinct - distinct[0]) / width).astype(np.int64), STEPS - 1)
     _, begins, step = np.unique(raw, return_index=True, return_inverse=True)
     counts = np.add.reduceat(count, begins)
     return np.add.reduceat(distinct * count, begins) / counts, counts, step
@@ -100,15 +122,20 @@ class _Intervals:
         return error
 
 
-def _cuts(intervals: _Intervals, clusters: int) -> list[int]:
-    """Gives where the clusters from the second on begin."""
+def _begins(intervals: _Intervals, clusters: int) -> npt.NDArray[np.int32]:
+    """Gives where the last cluster begins, [clusters - 1, end], for every number of clusters and every end."""
     count = len(intervals.weight) - 1
     ends = np.arange(count + 1)
     best = intervals.error(np.zeros_like(ends), ends)
     begins = np.zeros((clusters, count + 1), np.int32)
     for cluster in range(1, clusters):
         best, begins[cluster] = _with_one_more(intervals, best, cluster)
-    cuts, end = [], count
+    return begins
+
+
+def _cuts(begins: npt.NDArray[np.int32], clusters: int) -> list[int]:
+    """Gives where the clusters from the second on begin."""
+    cuts, end = [], begins.shape[1] - 1
     for cluster in range(clusters - 1, 0, -1):
         end = int(begins[cluster, end])
         cuts.append(end)

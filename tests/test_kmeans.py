@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from haqc.kmeans import GRID, kmeans
+from haqc.kmeans import GRID, codebooks, kmeans
 
 
 def error(numbers: npt.NDArray[np.floating], clusters: int) -> float:
@@ -65,6 +65,15 @@ def test_many_numbers_cost_little_precision() -> None:
     numbers = np.random.default_rng(1).standard_normal(2 * GRID)
     half = error(numbers[:GRID], 8) / GRID
     assert error(numbers, 8) / (2 * GRID) == pytest.approx(half, rel=0.02)
+
+
+@pytest.mark.parametrize("count", [3, 40, GRID + 100])
+def test_several_sizes_at_once_are_those_found_alone(count: int) -> None:
+    numbers = np.random.default_rng(2).standard_normal(count)
+    for size, found in zip((2, 4, 16), codebooks(numbers, (2, 4, 16)), strict=True):
+        alone = kmeans(numbers, size)
+        np.testing.assert_array_equal(found.centroids, alone.centroids)
+        np.testing.assert_array_equal(found.indices, alone.indices)
 
 
 @pytest.mark.parametrize("numbers", [[], [1.0, np.nan], [np.inf, 0.0]])

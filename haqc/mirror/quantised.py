@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from haqc.calibration import ActivationGrid, Calibration, WeightGrid
-from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
+from haqc.codes import ActivationCodes, BiasCodes, CodebookCodes, NetworkCodes, WeightCodes
+from haqc.mirror.codebook import CodebookQuantiser
 from haqc.mirror.module import Mirror, Quantiser
 from haqc.policy import Policy
 from haqc.probe import TIE_MARGIN, Probe, parts
@@ -88,9 +89,13 @@ class QuantisedMirror(nn.Module):
         self.mirror, self.policy = mirror, policy
         self.activations: dict[str, ActivationQuantiser] = {}
         self.weights: dict[str, WeightQuantiser] = {}
+        self.codebooks: dict[str, CodebookQuantiser] = {}
         for operand in policy.graph.operands:
             tensor, bits = operand.tensor, policy.widths[operand.tensor]
-            if operand.kind == "weight":
+            if (tensor, bits) in calibration.codebooks:
+                centroids = calibration.codebooks[tensor, bits]
+                self.codebooks[tensor] = CodebookQuantiser(centroids, mirror.value(tensor), bits)
+            elif operand.kind == "weight":
                 self.weights[tensor] = WeightQuantiser(calibration.weights[tensor, bits], bits)
             else:
                 grid = calibration.activations[tensor, bits]
@@ -98,9 +103,10 @@ class QuantisedMirror(nn.Module):
         self.biases = {
             layer.bias: BiasQuantiser(self.activations[layer.activation], self.weights[layer.weight])
             for layer in policy.graph.quantised_layers
-            if layer.bias
+            if layer.bias and layer.activation in self.activations
         }
         self.steps = nn.ModuleList([*self.activations.values(), *self.weights.values()])
+        self._books = nn.ModuleList(self.codebooks.values())
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Gives the graph's outputs for its inputs, each with the batch first."""
@@ -117,21 +123,24 @@ class QuantisedMirror(nn.Module):
     @property
     def quantisers(self) -> Mapping[str, Quantiser]:
         """What every reader of a tensor sees in its place, by the tensor's name."""
-        return {**self.activations, **self.weights, **self.biases}
+        return {**self.activations, **self.weights, **self.codebooks, **self.biases}
 
     def state(self) -> State:
         """Gives a copy of everything that training changes."""
         return State(
             {name: _array(self.mirror.value(name)) for name in self.mirror.layer_parameters(self.policy.graph)},
             {tensor: _array(step) for tensor, step in self._steps().items()},
+            {tensor: _array(book.centroids) for tensor, book in self.codebooks.items()},
         )
 
     def load(self, state: State) -> None:
-        """Takes parameters and steps over from a state."""
+        """Takes parameters, steps and codebooks over from a state."""
         self.mirror.load(state.parameters)
         with torch.no_grad():
             for tensor, step in self._steps().items():
                 step.copy_(torch.from_numpy(state.log_scales[tensor]))
+            for tensor, book in self.codebooks.items():
+                book.centroids.copy_(torch.from_numpy(state.centroids[tensor]))
 
     def _steps(self) -> dict[str, nn.Parameter]:
         steps = {tensor: quantiser.log_scale for tensor, quantiser in self.activations.items()}
@@ -169,7 +178,7 @@ class QuantisedMirror(nn.Module):
     def codes(self) -> NetworkCodes:
         """Gives what the network stores, exactly as :meth:`run` uses it."""
         value = self.mirror.value
-        quantised = {*self.weights, *self.biases}
+        quantised = {*self.weights, *self.biases, *self.codebooks}
         return NetworkCodes(
             activations={
                 tensor: ActivationCodes(np.float32(q.scale.item()), q.zero_point, q.bits)
@@ -190,15 +199,20 @@ class QuantisedMirror(nn.Module):
                 for name in self.mirror.layer_parameters(self.policy.graph)
                 if name not in quantised
             },
+            codebooks={
+                tensor: CodebookCodes(_array(q.indices).astype(np.uint8), _array(q.centroids), q.bits)
+                for tensor, q in self.codebooks.items()
+            },
         )
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What training changes: parameters by initialiser, log step sizes by operand."""
+    """What training changes: parameters by initialiser, log step sizes and centroids by operand."""
 
     parameters: Mapping[str, np.ndarray]
     log_scales: Mapping[str, np.ndarray]
+    centroids: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

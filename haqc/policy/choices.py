@@ -70,7 +70,7 @@ def _default_pins(graph: Graph) -> Fixed:
 
 def _default_pin(graph: Graph, layer: Layer) -> str:
     """Gives the reason why a layer is pinned at 8/8 by default, or an empty string."""
-    if layer.activation in graph.inputs and not layer.data_reason:  # a table reads indices, which no width rounds
+    if layer.activation in graph.inputs and not layer.is_table:  # a table reads indices, which no width rounds
         return "reads the network's input"
     return "last layer before an output" if layer.name in graph.last_layers else ""
 

@@ -7,17 +7,15 @@ OpenVINO keep their integer kernels at every width.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
-from haqc.errors import ModelError
-from haqc.onnxfile import METADATA_KEY
+from haqc.passes.emit.note import annotate, finish
+from haqc.passes.emit.writer import GraphWriter
 from haqc.policy import Policy
 from haqc.quant import activation_range
 
@@ -25,8 +23,6 @@ CONTAINER_BITS = 8
 
 _QUANTISED_UNASKED = ("Conv", "ConvTranspose", "Gemm")
 """Operators whose float weights onnxruntime quantises where they read a DequantizeLinear."""
-
-MAX_IR_VERSION = 13
 
 
 def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations: Mapping[str, Any]) -> ir.Model:
@@ -42,7 +38,7 @@ def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations:
         ModelError: the model's operators need an IR version that runtimes do not read.
     """
     emitted = model.clone()
-    _annotate(emitted, policy, annotations)
+    annotate(emitted, policy, annotations)
     writer = _Writer(emitted)
     for name, array in codes.floats.items():
         writer.replace_constant(name, array)
@@ -62,9 +58,7 @@ def emit_qcdq(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations:
         tensor = _read_by_softmax(node)
         if tensor in codes.activations:
             writer.shield(str(node.name), codes.activations[tensor])
-    emitted.graph.sort()
-    emitted.ir_version = _lowest_ir_version(emitted)
-    emitted.producer_name, emitted.producer_version = "haqc", str(annotations.get("haqc", ""))
+    finish(emitted, annotations)
     return emitted
 
 
@@ -83,19 +77,8 @@ def _read_by_softmax(node: ir.Node) -> str:
     return ""
 
 
-class _Writer:
+class _Writer(GraphWriter):
     """Inserts quantisers into one graph."""
-
-    def __init__(self, model: ir.Model) -> None:
-        self.graph = model.graph
-        self.values = {str(v.name): v for node in self.graph for v in node.outputs}
-        self.values |= {str(v.name): v for v in self.graph.inputs}
-        self.nodes = {str(node.name): node for node in self.graph}
-        self.taken = {*self.values, *self.graph.initializers, *self.nodes}
-
-    def replace_constant(self, name: str, array: np.ndarray) -> None:
-        """Gives an initialiser new values of the same shape and type."""
-        self.graph.initializers[name].const_value = ir.tensor(array, name=name)
 
     def shield(self, name: str, activation: ActivationCodes) -> None:
         """Clips what a node reads to the range of its codes, which changes no value and keeps the node in float.
@@ -106,11 +89,11 @@ class _Writer:
         value = node.inputs[0]
         assert value is not None
         bounds = [
-            self._constant(f"{name}_{which}", np.array(np.float32(code - activation.zero_point) * activation.scale))
+            self.constant(f"{name}_{which}", np.array(np.float32(code - activation.zero_point) * activation.scale))
             for which, code in zip(("low", "high"), activation_range(activation.bits), strict=True)
         ]
         node.replace_input_with(
-            0, self._node("Clip", [value, *bounds], f"{name}_shielded", ir.DataType.FLOAT, value.shape)
+            0, self.node("Clip", [value, *bounds], f"{name}_shielded", ir.DataType.FLOAT, value.shape)
         )
 
     def quantise_weight(self, name: str, weight: WeightCodes) -> None:
@@ -126,11 +109,11 @@ class _Writer:
 
     def quantise_table(self, name: str, weight: WeightCodes) -> None:
         """Replaces a float table by int8 codes; the rows that are looked up are dequantised, and not the table."""
-        codes, scale = self._constant(f"{name}_codes", weight.codes), self._constant(f"{name}_scale", weight.scale)
-        zeros = self._constant(f"{name}_zero_point", np.zeros(weight.scale.shape, np.int8))
+        codes, scale = self.constant(f"{name}_codes", weight.codes), self.constant(f"{name}_scale", weight.scale)
+        zeros = self.constant(f"{name}_zero_point", np.zeros(weight.scale.shape, np.int8))
         for gather, index in list(self.graph.initializers[name].uses()):
             rows = gather.outputs[0]
-            result = self._node(
+            result = self.node(
                 "DequantizeLinear", [rows, scale, zeros], f"{rows.name}_rows", ir.DataType.FLOAT, rows.shape,
                 [ir.AttrInt64("axis", -1)],
             )  # fmt: skip
@@ -153,14 +136,14 @@ class _Writer:
         """Puts Q, Clip and DQ behind a tensor; everything but a graph output reads what comes out."""
         value = self.values[name]
         readers = list(value.uses())
-        scale = self._constant(f"{name}_scale", np.array(activation.scale, np.float32))
-        zero = self._constant(f"{name}_zero_point", np.array(activation.zero_point, np.uint8))
-        codes = self._node("QuantizeLinear", [value, scale, zero], f"{name}_codes", ir.DataType.UINT8, value.shape)
+        scale = self.constant(f"{name}_scale", np.array(activation.scale, np.float32))
+        zero = self.constant(f"{name}_zero_point", np.array(activation.zero_point, np.uint8))
+        codes = self.node("QuantizeLinear", [value, scale, zero], f"{name}_codes", ir.DataType.UINT8, value.shape)
         if activation.bits < CONTAINER_BITS:
             low, high = (np.array(bound, np.uint8) for bound in activation_range(activation.bits))
-            bounds = [self._constant(f"{name}_low", low), self._constant(f"{name}_high", high)]
-            codes = self._node("Clip", [codes, *bounds], f"{name}_clipped", ir.DataType.UINT8, value.shape)
-        result = self._node(
+            bounds = [self.constant(f"{name}_low", low), self.constant(f"{name}_high", high)]
+            codes = self.node("Clip", [codes, *bounds], f"{name}_clipped", ir.DataType.UINT8, value.shape)
+        result = self.node(
             "DequantizeLinear", [codes, scale, zero], f"{name}_dequantised", ir.DataType.FLOAT, value.shape
         )
         for node, index in readers:
@@ -171,12 +154,12 @@ class _Writer:
     ) -> None:
         value = self.graph.initializers[name]
         readers = list(value.uses())
-        inputs = [self._constant(f"{name}_codes", codes), self._constant(f"{name}_scale", scale)]
+        inputs = [self.constant(f"{name}_codes", codes), self.constant(f"{name}_scale", scale)]
         if zeros is not None:
-            inputs.append(self._constant(f"{name}_zero_point", zeros))
+            inputs.append(self.constant(f"{name}_zero_point", zeros))
         attributes = [ir.AttrInt64("axis", axis)] if scale.ndim else []
         shape = ir.Shape(codes.shape)
-        result = self._node("DequantizeLinear", inputs, f"{name}_dequantised", ir.DataType.FLOAT, shape, attributes)
+        result = self.node("DequantizeLinear", inputs, f"{name}_dequantised", ir.DataType.FLOAT, shape, attributes)
         for node, index in readers:
             node.replace_input_with(index, result)
         self._drop(name)
@@ -185,57 +168,3 @@ class _Writer:
         """Removes an initialiser that nothing reads any more; one that is an output of the graph stays, in float."""
         if self.graph.initializers[name] not in self.graph.outputs:
             del self.graph.initializers[name]
-
-    def _node(
-        self,
-        op: str,
-        inputs: list[ir.Value],
-        output: str,
-        dtype: ir.DataType,
-        shape: ir.Shape | None,
-        attributes: list[ir.Attr] | None = None,
-    ) -> ir.Value:
-        name = self._unique(output)
-        node = ir.node(op, inputs, attributes={a.name: a for a in attributes or []}, name=name)
-        result = node.outputs[0]
-        result.name, result.type, result.shape = name, ir.TensorType(dtype), shape
-        self.graph.append(node)  # the graph is sorted at the end
-        return result
-
-    def _constant(self, name: str, array: np.ndarray) -> ir.Value:
-        unique = self._unique(name)
-        tensor = ir.tensor(array, name=unique)
-        value = ir.Value(name=unique, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
-        self.graph.register_initializer(value)
-        return value
-
-    def _unique(self, name: str) -> str:
-        unique, count = name, 1
-        while unique in self.taken:
-            unique, count = f"{name}_{count}", count + 1
-        self.taken.add(unique)
-        return unique
-
-
-def _annotate(model: ir.Model, policy: Policy, annotations: Mapping[str, Any]) -> None:
-    """Writes the policy on the nodes (a convenience) and everything as one JSON in the model's metadata."""
-    nodes = {str(node.name): node for node in model.graph}
-    for layer, bits in zip(policy.graph.layers, policy.layer_bits, strict=True):
-        props = nodes[layer.nodes[0]].metadata_props
-        if layer.float_reason:
-            props["haqc.float"] = layer.float_reason
-            continue
-        props["haqc.weight_bits"] = str(bits.weight)
-        if not layer.data_reason:
-            props["haqc.activation_bits"] = str(bits.activation)
-    model.metadata_props[METADATA_KEY] = json.dumps(annotations, ensure_ascii=False, separators=(",", ":"))
-
-
-def _lowest_ir_version(model: ir.Model) -> int:
-    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
-    version = onnx.helper.find_min_ir_version_for(opsets, ignore_unknown=True)
-    if version > MAX_IR_VERSION:
-        raise ModelError(
-            f"the model needs ONNX IR version {version}, runtimes read {MAX_IR_VERSION}; export an older opset"
-        )
-    return int(max(version, 10))

@@ -17,12 +17,13 @@ from haqc.graph import Graph
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.bind import bind
-from haqc.passes.calibrate import calibrate
+from haqc.passes.calibrate import calibrate, calibrate_codebooks
 from haqc.passes.clean import clean
-from haqc.passes.emit.qcdq import emit_qcdq
+from haqc.passes.emit import emit_codebooks, emit_qcdq
 from haqc.passes.parse import parse
 from haqc.policy import Policy, Space
 from haqc.precision import Precision
+from haqc.weightonly import weight_only
 
 WIDTHS = tuple(range(1, 9))
 ANNOTATIONS: Mapping[str, Any] = {"haqc": "0", "policy": {"seed": 1}, "note": "30 µJ"}
@@ -430,6 +431,14 @@ class Prepared:
         data = samples(model, 32, seed=1, scale=scale)
         return cls(model, graph, space, calibrate(from_onnx(model), space, [data]))
 
+    @classmethod
+    def of_codebooks(cls, proto: ModelProto) -> Prepared:
+        """Prepares weights for codebooks; activations stay float."""
+        model = clean(ir.from_proto(proto))
+        graph = weight_only(parse(bind(model), "small"))
+        space = Space.of(graph, Precision(WIDTHS, (8,)), min_bits=1, default_pins=False)
+        return cls(model, graph, space, calibrate_codebooks(from_onnx(model), space))
+
     def random_policy(self, seed: int) -> Policy:
         random = np.random.default_rng(seed)
         return self.space.policy({c.operand.tensor: int(random.choice(c.widths)) for c in self.space.free})
@@ -451,7 +460,8 @@ class Quantised:
         return self.network.codes()
 
     def emit(self) -> ir.Model:
-        return emit_qcdq(self.prepared.model, self.policy, self.codes, ANNOTATIONS)
+        emit = emit_codebooks if self.codes.codebooks else emit_qcdq
+        return emit(self.prepared.model, self.policy, self.codes, ANNOTATIONS)
 
     def inputs(self, count: int = 32, seed: int = 2) -> tuple[np.ndarray, ...]:
         return samples(self.prepared.model, count, seed)

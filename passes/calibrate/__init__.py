@@ -15,8 +15,11 @@ import torch
 from haqc.calibration import ActivationGrid, Calibration, WeightGrid
 from haqc.errors import DataError, ModelError
 from haqc.mirror import Mirror
+from haqc.passes.calibrate.codebooks import calibrate_codebooks
 from haqc.policy import Choice, Space
 from haqc.quant import activation_range, weight_range
+
+__all__ = ["BINS", "LARGEST", "calibrate", "calibrate_codebooks"]
 
 BINS = 2048
 """Bins of an activation histogram."""

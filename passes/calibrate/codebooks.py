@@ -1,0 +1,36 @@
+"""Chooses the codebooks of all weights at all widths; needs no samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from haqc.calibration import Calibration
+from haqc.errors import ModelError
+from haqc.kmeans import codebooks
+from haqc.mirror import Mirror
+from haqc.packing import entries
+from haqc.policy import Space
+
+
+def calibrate_codebooks(mirror: Mirror, space: Space) -> Calibration:
+    """Computes the codebook of every weight tensor at every width it may take, by exact k-means.
+
+    Args:
+        mirror: the float mirror.
+        space: the policies of a graph whose activations stay in float.
+
+    Raises:
+        ModelError: a weight tensor holds infinities or NaN.
+    """
+    found = {}
+    for choice in space.choices:
+        tensor = choice.operand.tensor
+        weight = mirror.value(tensor).detach().numpy()
+        if not np.isfinite(weight).all():
+            raise ModelError(f"weight '{tensor}' holds infinities or NaN; repair or retrain the model")
+        sizes = [entries(weight.size, bits) for bits in choice.widths]
+        for bits, size, book in zip(choice.widths, sizes, codebooks(weight, sizes), strict=True):
+            # Fewer different weights than entries: the last one fills them up, and nothing points there.
+            centroids = book.centroids
+            found[tensor, bits] = np.pad(centroids, (0, size - len(centroids)), mode="edge")
+    return Calibration({}, {}, samples=0, codebooks=found)
