@@ -24,8 +24,8 @@ LAYERS = (
     ("errors",),
     (
         *("budget", "calibration", "clock", "codes", "dimensions", "effort", "gap", "graph", "hardware", "inspection"),
-        *("measurements", "mirrored", "packing", "policy", "precision", "probe", "request", "result", "searchlog"),
-        *("target", "ui", "weightonly"),
+        *("measurements", "mirrored", "packing", "plaintext", "policy", "precision", "probe", "request", "result"),
+        *("searchlog", "target", "ui", "weightonly"),
     ),
     (
         *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "metrics", "mirror"),
