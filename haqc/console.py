@@ -299,7 +299,9 @@ def verification(content: Mapping[str, Any]) -> Group:
     lines = [Text(f"{file}: ONNX checker {content['checker']}, {content['probes']:,} probe inputs")]
     for consumer in content["consumers"]:
         lines.append(Text(f"  {visible(consumer['name'])} against {visible(consumer['against'])}: equal by the rule"))
-        lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} codes differ, by one"))
+        compared = consumer.get("compared", "codes")
+        end = "codes differ, by one" if compared == "codes" else f"{compared} differ"
+        lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} {end}"))
     accuracy = content.get("accuracy")
     if accuracy is not None:
         name = f"{accuracy['metric']} accuracy"
@@ -366,7 +368,9 @@ def _allocator_line(allocators: Sequence[Mapping[str, Any]]) -> Text:
 
 def _verification_lines(verification: Mapping[str, Any]) -> list[Text]:
     agreed = [consumer["name"] for consumer in verification["consumers"] if consumer["ok"]]
-    lines = [Text(f"Verified: the mirror's codes in {'; '.join(visible(name) for name in agreed)}")] if agreed else []
+    kinds = {consumer.get("compared", "codes") for consumer in verification["consumers"]}
+    what = "codes" if kinds == {"codes"} else "weights and values"
+    lines = [Text(f"Verified: the mirror's {what} in {'; '.join(visible(name) for name in agreed)}")] if agreed else []
     for consumer in verification["consumers"]:
         if not consumer["ok"]:
             where = shortened(consumer["first_difference"] or "no layer is named", 90)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,16 @@ class Probe:
             which probes run (see :func:`parts`) still lie one behind the other along the first.
         near_tie: where a code lies within ``TIE_MARGIN`` steps of a tie, by activation tensor.
         outputs: the mirror's float outputs by graph output.
+        floats: what it computed between its layers, float32, by tensor; only of networks that quantise weights alone.
+        weights: the weights that such a network unpacks from its codebooks, float32, by name.
     """
 
     inputs: Mapping[str, np.ndarray]
     codes: Mapping[str, np.ndarray]
     near_tie: Mapping[str, np.ndarray]
     outputs: Mapping[str, np.ndarray]
+    floats: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -53,11 +57,15 @@ class Probe:
             arrays = [getattr(probe, group) for probe in probes]
             return {name: np.concatenate([np.atleast_1d(part[name]) for part in arrays]) for name in arrays[0]}
 
-        return cls(joined("inputs"), joined("codes"), joined("near_tie"), joined("outputs"))
+        return cls(
+            joined("inputs"), joined("codes"), joined("near_tie"), joined("outputs"), joined("floats"),
+            probes[0].weights,
+        )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Writes the probe as an ``.npz``: numbered arrays, and their names as JSON (names of tensors are no paths)."""
         groups = {"inputs": self.inputs, "codes": self.codes, "near_tie": self.near_tie, "outputs": self.outputs}
+        groups |= {"floats": self.floats, "weights": self.weights}
         names = {group: list(arrays) for group, arrays in groups.items()}
         members: dict[str, Any] = {
             f"{group}.{index}": np.packbits(array, axis=None) if group == "near_tie" else array
@@ -78,14 +86,14 @@ class Probe:
                 names = json.loads(file["names"].tobytes())
                 groups = {
                     group: {str(name): file[f"{group}.{index}"] for index, name in enumerate(names[group])}
-                    for group in ("inputs", "codes", "near_tie", "outputs")
+                    for group in ("inputs", "codes", "near_tie", "outputs", "floats", "weights")
                 }
             ties = {name: _unpacked(groups["near_tie"][name], codes) for name, codes in groups["codes"].items()}
         except FileNotFoundError as error:
             raise DataError(f"'{path}' is missing; verify the model file alone, or compile again") from error
         except Exception as error:  # a damaged zip raises many kinds
             raise DataError(f"'{path}' is not a probe written by haqc; compile again") from error
-        return cls(groups["inputs"], groups["codes"], ties, groups["outputs"])
+        return cls(groups["inputs"], groups["codes"], ties, groups["outputs"], groups["floats"], groups["weights"])
 
 
 def _unpacked(packed: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -159,7 +159,8 @@ class QuantisedMirror(nn.Module):
 
     @torch.no_grad()
     def _probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
-        wanted = (*self.activations, *self.mirror.outputs)
+        between = self._between if self.codebooks else ()
+        wanted = (*self.activations, *between, *self.mirror.outputs)
         values = self.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
         value = dict(zip(dict.fromkeys(wanted), values, strict=True))
         codes, near_tie = {}, {}
@@ -172,7 +173,15 @@ class QuantisedMirror(nn.Module):
             codes,
             near_tie,
             {name: _array(value[name]) for name in self.mirror.outputs},
+            {name: _array(value[name]) for name in between},
+            {name: _array(book(self.mirror.value(name))) for name, book in self.codebooks.items()},
         )
+
+    @property
+    def _between(self) -> tuple[str, ...]:
+        """The tensors that layers write and others read, each once."""
+        written = dict.fromkeys(layer.output for layer in self.policy.graph.layers)
+        return tuple(name for name in written if name not in self.mirror.outputs)
 
     @torch.no_grad()
     def codes(self) -> NetworkCodes:

@@ -1,0 +1,42 @@
+"""Whether a runtime unpacks the weights that the mirror has, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from haqc import onnxfile
+from haqc.errors import ModelError
+from haqc.passes.verify.consumer import Consumer, TensorDifference, consumer
+from haqc.runtime import Runtime
+
+
+def compare_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> Consumer:
+    """Runs what unpacks the weights alone, at the runtime's defaults.
+
+    Args:
+        model: an emitted model.
+        weights: the mirror's weights, float32, by name.
+
+    Raises:
+        ModelError: the model unpacks no weight of such a name, or the runtime refuses it.
+    """
+    copy = model.clone()
+    unpacked = {str(value.name): value for node in copy.graph for value in node.outputs}
+    missing = sorted({*weights} - {*unpacked})
+    if missing:
+        raise ModelError(f"the file unpacks no weight '{missing[0]}'; verify what one compile wrote")
+    copy.graph.outputs[:] = [unpacked[name] for name in weights]
+    RemoveUnusedNodesPass()(copy)
+    copy.graph.inputs.clear()
+    found = Runtime(onnxfile.serialise(copy)).run({})
+    differences = []
+    for name, expected in weights.items():
+        same = found[name].shape == expected.shape and found[name].dtype == expected.dtype
+        wrong = int((found[name].view(np.int32) != expected.view(np.int32)).sum()) if same else expected.size
+        largest = float(np.abs(found[name] - expected).max(initial=0.0)) if same else float("inf")
+        differences.append(TensorDifference(name, expected.size, wrong, largest, not wrong))
+    return consumer("onnxruntime, defaults, weights alone", "mirror", "weights", differences, None)
