@@ -161,6 +161,14 @@ def compile_command(
             show_default="60000 with labels (fewer on large models), or 0 with --finetune 0",
         ),
     ] = None,
+    reconstruct: Annotated[
+        int | None,
+        typer.Option(
+            help="Training samples of the winner's reconstruction without labels, where it is not fine-tuned.",
+            min=0,
+            show_default="9600 (fewer on large models)",
+        ),
+    ] = None,
     evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
     min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
     pin: Annotated[
@@ -193,6 +201,7 @@ def compile_command(
         jobs=jobs,
         finetune=finetune,
         final_finetune=final_finetune,
+        reconstruct=reconstruct,
         evaluations=evaluations,
         min_bits=min_bits,
         pins=pins,

@@ -35,6 +35,7 @@ from haqc.plan import FINALISTS, Plan
 from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
 from haqc.problem import Problem
+from haqc.reconstruct import stretches
 from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.roles import roles
@@ -110,6 +111,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
                 found = _finalists(bench, found, folder, pool, ui)
             with clock.part("finetune"):
                 tuned, tuned_float = _tune(bench, found.best.policy, folder, pool, ui)
+            with clock.part("reconstruct"):
+                if tuned is None:
+                    tuned = _recover(bench, found.best.policy, mirror, folder, pool, ui)
     finally:
         log.close()
     policy = found.best.policy
@@ -147,6 +151,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         sensitivity=sensitivity,
         fingerprint=fingerprint,
         seconds=clock.seconds,
+        recovery=None if tuned is None else tuned.recovery,
     )
     content = findings.to_json()
     folder.write("model.onnx", onnxfile.serialise(emitted))
@@ -169,6 +174,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "mode": problem.table.mode,
         "finetune": plan.short.samples,
         "final_finetune": plan.final_samples,
+        "reconstruct": plan.fitting.samples,
         "evaluations": request.evaluations,
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
@@ -228,6 +234,7 @@ def _bench(request: Request, problem: Problem, samples: Samples, calibration: Ca
         short=plan.short,
         middle=plan.middle,
         long=plan.long,
+        fitting=plan.fitting,
         seed=request.seed,
     )
 
@@ -338,6 +345,23 @@ def _tune(
             kept[name] = tuned
     winner, floating = kept.values()
     return winner, floating
+
+
+def _recover(
+    bench: Bench, policy: Policy, mirror: Mirror, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> Tuned | None:
+    """Reconstructs a winner that is not fine-tuned; it is kept for resuming."""
+    if not bench.fitting.samples:
+        return None
+    name = f"recovered-{policy.key}"
+    recovered = folder.load_tuned(name)
+    if recovered is None:
+        weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
+        count = len(stretches(mirror, bench.logits, weights, bench.train))
+        task = ui.task("reconstruct", bench.fitting.samples * count)
+        (recovered,) = pool.run([Job("recover", (dict(policy.widths),))], task.advance)
+        folder.save_tuned(name, recovered)
+    return recovered
 
 
 def _probe(network: QuantisedMirror, train: Split) -> Probe:

@@ -325,6 +325,7 @@ def _opening(content: Mapping[str, Any]) -> list[Text]:
 def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
     lines = [
         *_accuracy_lines(content["accuracy"]),
+        *_reconstruction_lines(content["reconstruction"]),
         *(_budget_line(limit) for limit in content["cost"]["budget"]),
         _allocator_line(content["allocators"]),
         *([Text(_INTERRUPTED)] if content["interrupted"] else []),
@@ -350,6 +351,14 @@ def _accuracy_lines(accuracy: Mapping[str, Any]) -> list[Text]:
     )
     emitted.stylize("bold", 0, emitted.plain.index("("))
     return [measured, emitted, compared, others]
+
+
+def _reconstruction_lines(reconstruction: Mapping[str, Any] | None) -> list[Text]:
+    if reconstruction is None:
+        return []
+    before, after = (percent(reconstruction["search"][name]) for name in ("before", "after"))
+    undone = "" if reconstruction["is_kept"] else ", so undone"
+    return [Text(f"  reconstructed without labels: {before} -> {after} on the search split{undone}")]
 
 
 def _budget_line(limit: Mapping[str, Any]) -> Text:

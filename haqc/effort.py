@@ -18,6 +18,7 @@ _SENSITIVITY_WORK = 4e12
 _SCORE_WORK = 256e9
 _SHORT_WORK = 128e9
 _LONG_WORK = 8e12
+_RECONSTRUCT_WORK = 4e12
 _TRAINING_FACTOR = 3
 """A training step runs forward once and backward at twice the work."""
 
@@ -40,6 +41,7 @@ class Effort:
         sensitivity: training samples on which each operand alone is quantised at each width.
         search: samples of the search split that score a policy.
         short, long: training samples of the fine-tune behind every score, and of the winner's, where there are labels.
+        reconstruct: samples, counted with repetition, on which each stretch of a network without labels is fitted.
         run: samples that run forward together at most.
         step: samples of one training step at most.
         made_up: samples that are made up to train, to search and to report on, where there are no data.
@@ -50,6 +52,7 @@ class Effort:
     search: int
     short: int
     long: int
+    reconstruct: int
     run: int
     step: int
     made_up: tuple[int, int, int]
@@ -70,6 +73,7 @@ class Effort:
             search=_count(_SCORE_WORK, work, 16, 2_000),
             short=_training(_SHORT_WORK, work, 1_000),
             long=_training(_LONG_WORK, work, 60_000),
+            reconstruct=_training(_RECONSTRUCT_WORK, work, 9_600),
             run=_count(_LARGEST_RUN_VALUES, max(values), 1, 250),
             step=_count(_LARGEST_STEP_VALUES, sum(values), 4, 64),
             made_up=(

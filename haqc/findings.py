@@ -16,6 +16,7 @@ from haqc.costmodel.table import CostTable
 from haqc.data.split import Dataset
 from haqc.graph import Graph
 from haqc.policy import Policy, Space, baseline
+from haqc.recovery import Recovery
 from haqc.result import AllocatorResult, SearchResult
 from haqc.score import Scoring, paired_standard_error, percent, standard_error
 from haqc.target import Target
@@ -102,6 +103,7 @@ class Findings:
     sensitivity: Mapping[tuple[str, int], float]
     fingerprint: Mapping[str, Any]
     seconds: Mapping[str, float]
+    recovery: Recovery | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Gives the report; all but ``seconds`` is the same for the same inputs."""
@@ -124,6 +126,7 @@ class Findings:
                 {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": accuracy}
                 for trial, accuracy in self.search.finalists
             ],
+            "reconstruction": None if self.recovery is None else self.recovery.to_json(),
             "interrupted": self.search.interrupted,
             "verification": self._verification(),
             "layers": self._layers(),

@@ -16,6 +16,7 @@ import numpy as np
 from haqc.errors import OutputError, ResumeError
 from haqc.mirror.quantised import State
 from haqc.probe import Probe
+from haqc.recovery import Recovery
 from haqc.workbench import Tuned
 
 RESULTS = ("model.onnx", "policy.json", "report.json", "report.html", "layers.csv", "search.jsonl")
@@ -99,6 +100,7 @@ class OutputFolder:
         """Keeps a tuned network: numbered arrays, and their names as JSON."""
         parameters, steps = tuned.state.parameters, tuned.state.log_scales
         index = {"parameters": list(parameters), "log_scales": list(steps), "accuracy": tuned.accuracy}
+        index["recovery"] = None if tuned.recovery is None else tuned.recovery.to_json()
         arrays: dict[str, Any] = {f"p{i}": array for i, array in enumerate(parameters.values())}
         arrays |= {f"s{i}": array for i, array in enumerate(steps.values())}
         with self._whole(self.state / f"{name}.npz") as part:
@@ -118,7 +120,8 @@ class OutputFolder:
                 index = json.loads(file["index"].tobytes())
                 parameters = {str(n): file[f"p{i}"] for i, n in enumerate(index["parameters"])}
                 steps = {str(n): file[f"s{i}"] for i, n in enumerate(index["log_scales"])}
-                return Tuned(State(parameters, steps), float(index["accuracy"]))
+                recovery = None if index["recovery"] is None else Recovery.of_json(index["recovery"])
+                return Tuned(State(parameters, steps), float(index["accuracy"]), recovery)
         except Exception as error:  # a damaged zip raises many kinds
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
 

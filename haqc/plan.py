@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from haqc.data.split import Dataset
 from haqc.effort import Effort
+from haqc.reconstruct import Fitting
 from haqc.request import Request
 from haqc.score import Scoring
 from haqc.train import Recipe
@@ -25,6 +26,7 @@ class Plan:
         effort: what the model's size allows.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
         final_samples: training samples of the winner's fine-tune; with 0 it gets the short one.
+        fitting: of the winner's reconstruction where it is not fine-tuned; of no samples where it is.
     """
 
     effort: Effort
@@ -32,6 +34,7 @@ class Plan:
     middle: Recipe
     long: Recipe
     final_samples: int
+    fitting: Fitting
 
     @classmethod
     def of(cls, request: Request, effort: Effort, dataset: Dataset, scoring: Scoring) -> Plan:
@@ -49,6 +52,7 @@ class Plan:
 
         short = Recipe(first, batch=batch(16), relative_rate=0.002, step_rate=0.003)
         long = Recipe(last, batch=batch(64)) if last else short
+        wanted = effort.reconstruct if request.reconstruct is None else request.reconstruct
         middle = min(FINALIST_FACTOR * short.samples, long.samples)
         return cls(
             effort=effort,
@@ -56,4 +60,5 @@ class Plan:
             middle=Recipe(middle if middle > short.samples else 0, batch=min(32, long.batch), relative_rate=0.005),
             long=long,
             final_samples=last,
+            fitting=Fitting(0 if long.samples else wanted, batch=batch(32)),
         )

@@ -29,6 +29,8 @@ class Request:
             model's size allows, and 0 without.
         final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 60,000 with
             labels, as the model's size allows, and 0 without, or when ``finetune`` is 0.
+        reconstruct: training samples (with repetition) on which each stretch of a winner that is not fine-tuned is
+            fitted to the float network; ``None`` picks up to 9,600, as the model's size allows.
         evaluations: policies that each allocator may have evaluated.
         min_bits: narrowest width searched.
         pins: widths by layer name or pattern.
@@ -47,6 +49,7 @@ class Request:
     jobs: int | None = None
     finetune: int | None = None
     final_finetune: int | None = None
+    reconstruct: int | None = None
     evaluations: int = 48
     min_bits: int = 2
     pins: Mapping[str, Bits] = field(default_factory=dict)

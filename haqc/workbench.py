@@ -21,6 +21,8 @@ from haqc.graph import Graph
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import ActivationQuantiser, QuantisedMirror, State, WeightQuantiser
 from haqc.policy import Policy
+from haqc.reconstruct import Fitting, reconstruct
+from haqc.recovery import Recovery
 from haqc.score import Scoring, percent
 from haqc.train import Recipe, fine_tune, outputs
 
@@ -44,6 +46,7 @@ class Bench:
         probe: a few training samples for sensitivities.
         run: samples that run forward together at most.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
+        fitting: of a winner that is not fine-tuned.
         seed: of everything random in a job.
     """
 
@@ -61,15 +64,23 @@ class Bench:
     short: Recipe
     middle: Recipe
     long: Recipe
+    fitting: Fitting
     seed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A network after the long fine-tune, and its score on the search split in percent."""
+    """A network after the long fine-tune or a reconstruction.
+
+    Attributes:
+        state: what became of it.
+        accuracy: its score on the search split, in percent.
+        recovery: what a reconstruction did; ``None`` after a fine-tune.
+    """
 
     state: State
     accuracy: float
+    recovery: Recovery | None = None
 
 
 class Worker:
@@ -101,6 +112,15 @@ class Worker:
         network = self._quantised(widths)
         accuracy = self._tune(network, self.bench.long, advance)
         return Tuned(network.state(), accuracy)
+
+    def recover(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
+        """Gives a policy's network after reconstruction, or as it was where that scores better on the search split."""
+        bench, network = self.bench, self._quantised(widths)
+        plain, before = network.state(), self._score(network)
+        done = reconstruct(network, self._original, bench.logits, bench.train, bench.fitting, bench.seed, advance)
+        after = self._score(network)
+        recovery = Recovery(done, before, after)
+        return Tuned(network.state() if recovery.is_kept else plain, max(before, after), recovery)
 
     def tune_float(self, advance: Advance) -> Tuned:
         """Gives the float network after the same long fine-tune."""
@@ -147,5 +167,9 @@ class Worker:
         fine_tune(
             network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, recipe, bench.seed, advance
         )
+        return self._score(network)
+
+    def _score(self, network: Mirror | QuantisedMirror) -> float:
+        bench = self.bench
         found = outputs(network, bench.logits, bench.search, bench.run)
         return percent(bench.scoring.scores(found, bench.reference))

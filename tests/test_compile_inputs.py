@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.command_line"]
 
-QUICK = ("--evaluations", "2", "--target", "edge", "--budget", "energy=0.7", "--no-default-pins")
+QUICK = ("--evaluations", "2", "--reconstruct", "64", "--target", "edge", "--budget", "energy=0.7", "--no-default-pins")
 
 TAGGER = """(int64[batch,length] ids, int64[batch,length] mask)
 => (float[batch,length,5] tags, int64[batch,length] best, bool[batch,length,5] likely) {

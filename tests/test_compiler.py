@@ -22,7 +22,7 @@ pytest_plugins = ["tests.command_line"]
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ["layers.csv", "model.onnx", "policy.json", "report.html", "report.json", "search.jsonl"]
 PRICED = ("name", "weight_bits", "activation_bits", "macs", "cycles", "latency_s", "energy_j", "weight_bytes")
-QUICK = ("--finetune", "0", "--evaluations", "2")
+QUICK = ("--finetune", "0", "--evaluations", "2", "--reconstruct", "64")
 HALF = ("--target", "edge", "--budget", "energy=0.5")
 
 
@@ -248,7 +248,7 @@ def test_one_bit(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
 def test_data_free(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     model = tmp_path / "digits.onnx"
     model.write_bytes(haqc.digits.read_bytes())
-    outcome = haqc("compile", model, *HALF, "--out", tmp_path / "out", "--evaluations", "2")
+    outcome = haqc("compile", model, *HALF, "--out", tmp_path / "out", "--evaluations", "2", "--reconstruct", "256")
     assert outcome.code == 0, outcome.err
     assert "No data: inputs are made up; 'agreement' is agreement with the float model, not accuracy" in outcome.err
     assert "AGREEMENT WITH THE FLOAT MODEL, NOT ACCURACY" in outcome.out
@@ -259,6 +259,13 @@ def test_data_free(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     assert (accuracy["float"], accuracy["float_finetuned"]) == (100.0, None)
     assert report["provenance"]["options"]["finetune"] == report["provenance"]["options"]["final_finetune"] == 0
     assert jobs.count("tune") == jobs.count("tune_float") == 0
+    reconstruction = report["reconstruction"]
+    assert report["provenance"]["options"]["reconstruct"] == 256
+    assert reconstruction["samples"] == 1024
+    assert all(0 <= stretch["after"] <= stretch["before"] for stretch in reconstruction["stretches"])
+    assert any(stretch["after"] < stretch["before"] for stretch in reconstruction["stretches"])
+    assert accuracy["search"]["mirror"] == max(reconstruction["search"].values())
+    assert reconstruction["search"]["before"] == max(trial["accuracy"] for trial in report["trials"])
     html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8").lower()
     assert "agreement with the float model" in html
 
@@ -296,7 +303,7 @@ def test_a_model_whose_output_is_no_scores(haqc: CommandLine, jobs: object, tmp_
     model = tmp_path / "maps.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), model)
     asked = ("compile", model, "--target", "edge", "--budget", "size=0.7", "--out", tmp_path / "out")
-    outcome = haqc(*asked, "--evaluations", "2")
+    outcome = haqc(*asked, "--evaluations", "2", "--reconstruct", "64")
     assert outcome.code == 0, outcome.err
     assert "'cosine' is agreement with the float model, not accuracy" in outcome.err
     accuracy = read(tmp_path / "out")["accuracy"]

@@ -53,7 +53,10 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("jobs")
 def test_it_compiles_without_training(haqc: CommandLine, pipeline: Path, tmp_path: Path) -> None:
-    options = ("--target", "edge", "--budget", "energy=0.9", "--finetune", "0", "--evaluations", "2")
+    options = (
+        *("--target", "edge", "--budget", "energy=0.9"),
+        *("--finetune", "0", "--evaluations", "2", "--reconstruct", "64"),
+    )
     done = haqc("compile", pipeline, *options, "--no-default-pins", "--out", tmp_path / "out")
     assert done.code == 0, done.err
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ import pytest
 from haqc.errors import OutputError, ResumeError
 from haqc.folder import RESULTS, OutputFolder
 from haqc.mirror.quantised import State
+from haqc.recovery import Reconstruction, Recovery
 from haqc.workbench import Tuned
 
 MODEL = Path("elsewhere") / "model.onnx"
@@ -142,6 +143,15 @@ def test_a_tuned_network_comes_back(used: OutputFolder) -> None:
             assert (kept[name].dtype, kept[name].shape) == (array.dtype, array.shape)
             np.testing.assert_array_equal(kept[name], array)
     assert sorted(path.name for path in used.state.iterdir()) == ["tuned-x.npz", "tuned.npz"]
+
+
+def test_a_recovery_comes_back(used: OutputFolder) -> None:
+    done = Reconstruction(("r1", "../y"), (0.1, 1 / 3), (0.1, 5e-324), 96)
+    tuned = Tuned(State({}, {"x": np.array(-2.5, np.float32)}), 99.5, Recovery(done, 98.5, 99.5))
+    used.save_tuned("recovered-x", tuned)
+    found = used.load_tuned("recovered-x")
+    assert found is not None
+    assert found.recovery == tuned.recovery
 
 
 def test_a_damaged_tuned_network_is_refused(used: OutputFolder) -> None:

@@ -24,7 +24,10 @@ pytest_plugins = ("tests.command_line",)
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "(float[N, 1, 8, 8] x) => (float[N, 4] y) { c = Conv(x, K) r = Relu(c) f = Flatten(r) y = Gemm(f, W, b) }"
-PLAIN = ("--target", "edge", "--budget", "energy=0.9", "--finetune", "0", "--evaluations", "1", "--no-default-pins")
+PLAIN = (
+    *("--target", "edge", "--budget", "energy=0.9"),
+    *("--finetune", "0", "--evaluations", "1", "--no-default-pins", "--reconstruct", "64"),
+)
 
 
 def tiny() -> onnx.ModelProto:

@@ -24,13 +24,13 @@ LAYERS = (
     ("errors",),
     (
         *("budget", "calibration", "clock", "codes", "dimensions", "effort", "gap", "graph", "hardware", "inspection"),
-        *("measurements", "mirrored", "packing", "plaintext", "policy", "precision", "probe", "request", "result"),
-        *("searchlog", "target", "ui", "weightonly"),
+        *("measurements", "mirrored", "packing", "plaintext", "policy", "precision", "probe", "recovery", "request"),
+        *("result", "searchlog", "target", "ui", "weightonly"),
     ),
     (
         *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "metrics", "mirror"),
-        *("nodeorder", "onnxfile", "quant", "runtime", "score", "storedtensors", "targets", "train", "userfunction"),
-        *("workbench", "workers"),
+        *("nodeorder", "onnxfile", "quant", "reconstruct", "runtime", "score", "storedtensors", "targets", "train"),
+        *("userfunction", "workbench", "workers"),
     ),
     ("passes",),
     (

@@ -13,7 +13,10 @@ from tests.small_model import draw, small_model
 
 pytest_plugins = ("tests.command_line",)
 
-PLAIN = ("--target", "edge", "--budget", "energy=0.95", "--finetune", "0", "--evaluations", "1", "--no-default-pins")
+PLAIN = (
+    *("--target", "edge", "--budget", "energy=0.95"),
+    *("--finetune", "0", "--evaluations", "1", "--no-default-pins", "--reconstruct", "64"),
+)
 TEXT = """(float[N, 1, 8, 8] x) => (float[N, 4] y) {
     q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) c = Conv(d, K) r = Relu(c) f = Flatten(r)
     y = Gemm(f, W, b) }"""

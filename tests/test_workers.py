@@ -15,6 +15,7 @@ from haqc import onnxfile
 from haqc.data.split import Split, Transform
 from haqc.errors import DataError
 from haqc.mirror import from_onnx
+from haqc.reconstruct import Fitting
 from haqc.score import Scoring
 from haqc.train import Recipe, outputs
 from haqc.workbench import Bench, Tuned, Worker
@@ -51,6 +52,7 @@ def bench(prepared: Prepared) -> Bench:
         short=Recipe(64, 16),
         middle=Recipe(64, 16),
         long=Recipe(192, 16),
+        fitting=Fitting(96, batch=16),
         seed=3,
     )
 
@@ -67,6 +69,7 @@ def jobs(prepared: Prepared) -> list[Job]:
         Job("output_error", ("r1", (1, 8))),
         Job("score", (policies[0],)),
         Job("score", (policies[2],)),
+        Job("recover", (policies[0],)),
     ]
 
 
@@ -88,7 +91,7 @@ def _same(first: Any, second: Any) -> None:
     if not isinstance(first, Tuned):
         assert first == second
         return
-    assert first.accuracy == second.accuracy
+    assert (first.accuracy, first.recovery) == (second.accuracy, second.recovery)
     arrays, others = _arrays(first), _arrays(second)
     assert list(arrays) == list(others)
     for name, array in arrays.items():
@@ -102,7 +105,7 @@ def expected(bench: Bench, jobs: list[Job]) -> list[Any]:
 
 def test_a_job_does_not_depend_on_those_before_it(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
     worker = Worker(bench)
-    for number in (6, 3, 0, 5, 4, 1, 0, 2, 5):
+    for number in (6, 3, 0, 7, 5, 4, 1, 0, 2, 5, 7):
         job = jobs[number]
         _same(getattr(worker, job.method)(*job.arguments, _ignore), expected[number])
 
@@ -113,6 +116,23 @@ def test_tuning_gives_what_was_trained(bench: Bench, expected: list[Any]) -> Non
     assert {*tuned.state.log_scales} == {operand.tensor for operand in bench.graph.operands}
     assert expected[3].state.log_scales == {}
     assert expected[3].accuracy > 80  # a float network that was distilled from itself
+
+
+def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
+    recovered = expected[7]
+    assert recovered.recovery.is_kept
+    assert recovered.accuracy == recovered.recovery.after > recovered.recovery.before
+    # Against what the plain network gives itself, every change is for the worse.
+    widths = dict(jobs[7].arguments[0])
+    plain = Worker(bench)._quantised(widths)
+    against = replace(bench, reference=outputs(plain, bench.logits, bench.search))
+    undone = _alone(against, jobs[7])
+    assert not undone.recovery.is_kept
+    assert undone.accuracy == undone.recovery.before == 100 > undone.recovery.after
+    for name, array in plain.state().parameters.items():
+        np.testing.assert_array_equal(undone.state.parameters[name], array)
+    for name, array in plain.state().log_scales.items():
+        np.testing.assert_array_equal(undone.state.log_scales[name], array)
 
 
 def test_fine_tuning_never_reads_the_search_split(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
@@ -174,7 +194,7 @@ def test_results_come_in_the_order_of_the_jobs(
     seen: list[int] = []
     for given, alone in zip(pool.run(jobs, seen.append), expected, strict=True):
         _same(given, alone)
-    assert sum(seen) == 192 + 3 + 64 + 192 + 2 + 64 + 64
+    assert sum(seen) == 192 + 3 + 64 + 192 + 2 + 64 + 64 + 3 * 96
     assert pool.run([]) == []
 
 

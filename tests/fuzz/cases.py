@@ -23,6 +23,8 @@ COMPILE = (
     "energy=0.9",
     "--finetune",
     "0",
+    "--reconstruct",
+    "16",
     "--evaluations",
     "1",
     "--jobs",

@@ -27,6 +27,8 @@ def compiled() -> dict[str, bytes]:
             "energy=0.9",
             "--finetune",
             "0",
+            "--reconstruct",
+            "16",
             "--evaluations",
             "1",
             "--no-default-pins",

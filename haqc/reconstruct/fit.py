@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -21,18 +21,29 @@ class Fitting:
     """How to fit a stretch.
 
     Attributes:
-        steps: optimiser steps for each stretch; 0 fits nothing.
+        samples: samples seen by each stretch, counted with repetition; 0 fits nothing.
+        kept: distinct samples among which these are drawn, at most.
         batch: samples per step.
         relative_rate: Adam's learning rate for weights and biases, as a share of each tensor's root mean square.
         step_rate: Adam's learning rate for the logarithms of the quantisation steps.
         exact_share: share of the values of a stretch's input that are the float network's.
     """
 
-    steps: int = 300
+    samples: int = 9_600
+    kept: int = 1_024
     batch: int = 32
     relative_rate: float = 0.01
     step_rate: float = 0.003
     exact_share: float = 0.5
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps for each stretch."""
+        return math.ceil(self.samples / self.batch)
+
+    def of_batch(self, batch: int) -> Fitting:
+        """Gives the same in steps of so many samples, for a model that takes no other number."""
+        return replace(self, batch=batch)
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ def fit(
 ) -> None:
     """Trains what one stretch alone reads, in place."""
     optimiser = _optimiser(network, stretch, fitting)
-    if optimiser is None or not stretch.is_differentiable:
+    if optimiser is None or not stretch.is_differentiable or not math.isfinite(sides.variance):
+        advance(fitting.steps * fitting.batch)
         return
     warmup = max(1, fitting.steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(

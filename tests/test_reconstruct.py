@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from haqc.data.split import Split, Transform
-from haqc.errors import DataError
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.passes.reconstruct import Reconstruction, reconstruct
-from haqc.passes.reconstruct.fit import Fitting
+from haqc.reconstruct import Fitting, reconstruct
+from haqc.recovery import Reconstruction
 from haqc.train import outputs
 from tests.passes.small_graphs import GRAPHS, Prepared, samples
 
-QUICK = Fitting(steps=60)
+QUICK = Fitting(60 * 32)
 
 
 def _split(prepared: Prepared, seed: int = 3, count: int = 96) -> Split:
@@ -62,7 +63,7 @@ def test_no_steps_change_nothing() -> None:
     prepared = Prepared.of(GRAPHS["residual"]())
     network = prepared.quantise(prepared.space.uniform(4, 4)).network
     before = network.state()
-    found = _reconstruct(prepared, network, Fitting(steps=0))
+    found = _reconstruct(prepared, network, Fitting(0))
     assert found.before == found.after
     for name, array in network.state().parameters.items():
         np.testing.assert_array_equal(array, before.parameters[name])
@@ -73,7 +74,7 @@ def test_the_seed_decides() -> None:
     states = []
     for seed in (1, 1, 2):
         network = prepared.quantise(prepared.space.uniform(4, 4)).network
-        _reconstruct(prepared, network, Fitting(steps=5), seed)
+        _reconstruct(prepared, network, Fitting(160), seed)
         states.append(network.state().parameters)
     for name, array in states[0].items():
         np.testing.assert_array_equal(array, states[1][name])
@@ -85,16 +86,36 @@ def test_weights_that_two_stretches_share_are_left_alone() -> None:
     network = prepared.quantise(prepared.space.uniform(4, 4)).network
     shared = [t for t in network.weights if sum(layer.weight == t for layer in prepared.graph.layers) > 1]
     before = network.state()
-    _reconstruct(prepared, network, Fitting(steps=5))
+    _reconstruct(prepared, network, Fitting(160))
     assert shared
     for name in shared:
         np.testing.assert_array_equal(network.state().parameters[name], before.parameters[name])
 
 
-def test_infinite_samples_are_refused() -> None:
+def test_stretches_that_reach_infinity_are_left_alone() -> None:
     prepared = Prepared.of(GRAPHS["gemm"]())
     network = prepared.quantise(prepared.space.uniform(4, 4)).network
-    split = _split(prepared)
+    split, before = _split(prepared), network.state()
     split.arrays[0][5] = np.inf
-    with pytest.raises(DataError, match="infinite or NaN while reconstructing"):
-        reconstruct(network, _original(prepared), "y", split, Fitting(steps=2), 0)
+    found = reconstruct(network, _original(prepared), "y", split, Fitting(64), 0)
+    assert found.stretches == found.before == found.after == ()
+    for name, array in network.state().parameters.items():
+        np.testing.assert_array_equal(array, before.parameters[name])
+
+
+def test_a_model_that_takes_a_fixed_number_of_samples_gets_whole_runs() -> None:
+    prepared = Prepared.of(GRAPHS["gemm"]())
+    network = prepared.quantise(prepared.space.uniform(3, 3)).network
+    split = replace(_split(prepared, count=50), samples_per_run=8)
+    sizes: list[int] = []
+    found = reconstruct(network, _original(prepared), "y", split, Fitting(80), 0, sizes.append)
+    assert found.kept == 48
+    assert set(sizes) == {8}
+    assert found.after[-1] < found.before[-1]
+
+
+def test_fewer_samples_than_a_run_takes_are_repeated() -> None:
+    prepared = Prepared.of(GRAPHS["gemm"]())
+    network = prepared.quantise(prepared.space.uniform(3, 3)).network
+    split = replace(_split(prepared, count=5), samples_per_run=8)
+    assert reconstruct(network, _original(prepared), "y", split, Fitting(16), 0).kept == 8
