@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from haqc import data, onnxfile
+from haqc import collector, data, onnxfile
 from haqc.data.split import InputSpec
 from haqc.dimensions import Dimensions, Shape
 from haqc.errors import ModelError
@@ -41,6 +41,7 @@ class Front:
     is_quantised: bool
 
     @classmethod
+    @collector.paused()
     def read(cls, path: Path) -> Front:
         """Reads a model and cleans it up.
 
@@ -51,10 +52,12 @@ class Front:
         opset, is_half, is_quantised = given.opset_imports[""], _is_half(given), _is_quantised(given)
         return cls(clean(given), path.stem, opset, is_half, is_quantised)
 
+    @collector.paused()
     def bound(self, shapes: Mapping[str, Shape] | None = None) -> ir.Model:
         """Gives the model at shapes of inputs for one sample, see :func:`haqc.passes.bind.bind`."""
         return bind(self.model, shapes)
 
+    @collector.paused()
     def graph(self, bound: ir.Model) -> Graph:
         """Parses the bound model into layers."""
         return replace(parse(bound, self.name), opset=self.opset)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from haqc import collector
 from haqc import policy as policies
 from haqc.budget import Cost
 from haqc.costmodel import CostTable, LayerCost, build_table
@@ -140,6 +141,7 @@ class CostReport:
         }
 
 
+@collector.paused()
 def cost(
     graph: Graph, target: Target, policy: Policy, *, batch: int | None = None, mode: str | None = None
 ) -> CostReport:

@@ -20,24 +20,85 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 
 # A module may import from its own layer and from those below it; passes may not import each other. A new module of
 # haqc/ is given its layer here, and in docs/ where the layers are explained.
-LAYERS = (
-    ("errors",),
-    (
-        *("budget", "calibration", "clock", "codes", "dimensions", "effort", "gap", "graph", "hardware", "inspection"),
-        *("measurements", "mirrored", "packing", "plaintext", "policy", "precision", "probe", "recovery", "request"),
-        *("result", "searchlog", "target", "ui", "weightonly"),
-    ),
-    (
-        *("clean", "costmodel", "data", "datasheet", "ddpg", "findings", "folder", "kmeans", "metrics", "mirror"),
-        *("nodeorder", "onnxfile", "quant", "reconstruct", "runtime", "score", "storedtensors", "targets", "train"),
-        *("userfunction", "workbench", "workers"),
-    ),
-    ("passes",),
-    (
-        *("calibrate_target", "calibrated_file", "check", "compiler", "equality", "frontend", "measured_layers"),
-        *("plan", "problem", "roles", "samples", "survey"),
-    ),
-    ("__main__", "cli", "console", "fitview", "inspectview", "targetview"),
+LAYERS = tuple(
+    tuple(names.split())
+    for names in (
+        "errors",
+        """
+        budget
+        calibration
+        clock
+        codes
+        collector
+        dimensions
+        effort
+        gap
+        graph
+        hardware
+        inspection
+        measurements
+        mirrored
+        packing
+        plaintext
+        policy
+        precision
+        probe
+        recovery
+        request
+        result
+        searchlog
+        target
+        ui
+        weightonly
+        """,
+        """
+        clean
+        costmodel
+        data
+        datasheet
+        ddpg
+        findings
+        folder
+        kmeans
+        metrics
+        mirror
+        nodeorder
+        onnxfile
+        quant
+        reconstruct
+        runtime
+        score
+        storedtensors
+        targets
+        train
+        userfunction
+        workbench
+        workers
+        """,
+        "passes",
+        """
+        calibrate_target
+        calibrated_file
+        check
+        compiler
+        equality
+        frontend
+        measured_layers
+        plan
+        problem
+        roles
+        samples
+        survey
+        """,
+        """
+        __main__
+        cli
+        console
+        fitview
+        inspectview
+        targetview
+        """,
+    )
 )
 # The pass from ONNX to ONNX needs nothing of haqc, so the mirror, which takes models as they come, may call it.
 CLEAN = "haqc.passes.clean"

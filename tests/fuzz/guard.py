@@ -157,7 +157,7 @@ def _serve(case: Case, folder: Path, write: int) -> None:
         os.write(write, json.dumps({"failure": failure}).encode() + b"\n")
 
     out = folder / "out"
-    watch((out, base / "cache", base / "tmp", Path(os.devnull)), report)
+    watch((out, base / "cache", base / "tmp", Path(os.devnull)), case.words, report)
     code, said = _command(case, report)
     os.write(write, b"\n" + json.dumps({"code": code, "message": said[-500:]}).encode() + b"\n")
     os._exit(0)

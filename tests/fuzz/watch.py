@@ -18,11 +18,12 @@ _CHANGES = {
 _NETWORK = ("socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request")
 
 
-def watch(allowed: tuple[Path, ...], report: Callable[[str], None]) -> None:
+def watch(allowed: tuple[Path, ...], named: tuple[str, ...], report: Callable[[str], None]) -> None:
     """Reports, from now on and for as long as the process lives, what a case must not do.
 
     Args:
         allowed: folders and devices that may be written to.
+        named: what the user wrote on the command line, which may be read wherever it lies.
         report: takes one sentence; it must not open files.
     """
     roots = tuple(os.path.realpath(path) for path in allowed)
@@ -41,7 +42,7 @@ def watch(allowed: tuple[Path, ...], report: Callable[[str], None]) -> None:
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
             if not isinstance(path, int) and writes and not is_inside(path):
                 report(f"opens {path!r} for writing ({mode})")
-            elif isinstance(path, (str, bytes)) and os.fsdecode(path).endswith(SECRET):
+            elif isinstance(path, (str, bytes)) and os.fsdecode(path).endswith(SECRET) and path not in named:
                 report(f"opens {path!r}, above its folder")
         elif event in _CHANGES:
             folder = arguments[-1] if event != "os.truncate" and isinstance(arguments[-1], int) else -1
