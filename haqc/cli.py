@@ -169,6 +169,15 @@ def compile_command(
             show_default="9600 (fewer on large models)",
         ),
     ] = None,
+    label_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the labels' loss in fine-tuning; the rest is distillation, with 0 all of it.",
+            min=0,
+            max=1,
+            show_default="0.8 with labels, else 0",
+        ),
+    ] = None,
     evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
     min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
     pin: Annotated[
@@ -202,6 +211,7 @@ def compile_command(
         finetune=finetune,
         final_finetune=final_finetune,
         reconstruct=reconstruct,
+        label_share=label_share,
         evaluations=evaluations,
         min_bits=min_bits,
         pins=pins,

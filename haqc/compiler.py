@@ -43,6 +43,7 @@ from haqc.runtime import Runtime
 from haqc.samples import Samples
 from haqc.score import percent
 from haqc.searchlog import SearchLog
+from haqc.train import outputs
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool, usable_cpus
@@ -97,11 +98,17 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     folder.take(resume=request.resume)
     log = SearchLog(folder.file("search.jsonl"), fingerprint)
     try:
+        with clock.part("finetune"):
+            bench = _bench(request, problem, samples, plan)
+            start = _start(bench, plan, folder, ui)
+            if start is not None:
+                mirror.load(start.state.parameters)
+                bench = replace(bench, start=start.state.parameters, teacher=_logits(mirror, samples, effort))
         with clock.part("calibrate"):
             calibration = _calibrate(mirror, problem, samples, effort)
             if calibration.unbounded:
                 problem = Problem.of(request, problem.model, problem.graph.without(calibration.unbounded), target)
-            bench = _bench(request, problem, samples, calibration, plan)
+            bench = replace(bench, graph=problem.graph, calibration=calibration)
         with WorkerPool(bench, request.jobs or usable_cpus()) as pool:
             with clock.part("sensitivity"):
                 sensitivity = _sensitivity(problem, folder, pool, ui)
@@ -175,6 +182,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "finetune": plan.short.samples,
         "final_finetune": plan.final_samples,
         "reconstruct": plan.fitting.samples,
+        "label_share": plan.long.label_share,
         "evaluations": request.evaluations,
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
@@ -211,7 +219,8 @@ class _Batches:
         return (inputs for inputs, _ in self.split.runs(self.size))
 
 
-def _bench(request: Request, problem: Problem, samples: Samples, calibration: Calibration, plan: Plan) -> Bench:
+def _bench(request: Request, problem: Problem, samples: Samples, plan: Plan) -> Bench:
+    """Gives a bench without grids, at the original network."""
     train, run = samples.dataset.train, plan.effort.run
     exposed = problem.model.clone()
     exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
@@ -222,7 +231,7 @@ def _bench(request: Request, problem: Problem, samples: Samples, calibration: Ca
     return Bench(
         model=onnxfile.serialise(problem.model),
         graph=problem.graph,
-        calibration=calibration,
+        calibration=Calibration({}, {}, 0),
         logits=samples.logits,
         scoring=samples.scoring,
         train=train,
@@ -237,6 +246,27 @@ def _bench(request: Request, problem: Problem, samples: Samples, calibration: Ca
         fitting=plan.fitting,
         seed=request.seed,
     )
+
+
+def _start(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tuned | None:
+    """Fine-tunes the float network that everything else starts from and learns from; kept for resuming.
+
+    A network at few bits can become no better than what it learns from; where the labels have something to say that
+    the original network does not, they say it to the float network first.
+    """
+    if not plan.start.samples:
+        return None
+    kept = folder.load_tuned("start")
+    if kept is None:
+        task = ui.task("fine-tune: float", plan.start.samples)
+        with WorkerPool(replace(bench, long=plan.start), 1) as pool:
+            (kept,) = pool.run([Job("tune_float")], task.advance)
+        folder.save_tuned("start", kept)
+    return kept
+
+
+def _logits(mirror: Mirror, samples: Samples, effort: Effort) -> np.ndarray:
+    return outputs(mirror, samples.logits, samples.dataset.train, effort.run)
 
 
 def _sensitivity(problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> dict[tuple[str, int], float]:

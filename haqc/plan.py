@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from haqc.data.split import Dataset
 from haqc.effort import Effort
+from haqc.errors import DataError
 from haqc.reconstruct import Fitting
 from haqc.request import Request
 from haqc.score import Scoring
@@ -17,6 +18,12 @@ FINALISTS = 6
 FINALIST_FACTOR = 8
 """Length of that fine-tune, in short ones."""
 
+LABEL_SHARE = 0.8
+"""Share of the labels' loss where nothing else is asked for."""
+
+CHECKPOINTS = 4
+"""How often a long fine-tune is scored on the search split, beside its start; the best of these networks counts."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -24,12 +31,15 @@ class Plan:
 
     Attributes:
         effort: what the model's size allows.
+        start: recipe for the float network that everything else starts from and learns from; of 0 samples where there
+            is nothing to learn but what the original network says.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
         final_samples: training samples of the winner's fine-tune; with 0 it gets the short one.
         fitting: of the winner's reconstruction where it is not fine-tuned; of no samples where it is.
     """
 
     effort: Effort
+    start: Recipe
     short: Recipe
     middle: Recipe
     long: Recipe
@@ -38,7 +48,16 @@ class Plan:
 
     @classmethod
     def of(cls, request: Request, effort: Effort, dataset: Dataset, scoring: Scoring) -> Plan:
-        """Settles what the request leaves open: without labels, nothing is trained."""
+        """Settles what the request leaves open: without labels, nothing is trained.
+
+        Raises:
+            DataError: the labels are to take part, and there are none.
+        """
+        if request.label_share and not scoring.is_accuracy:
+            raise DataError(
+                f"--label-share {request.label_share:g} needs labels, and '{dataset.name}' has none; give labels, or "
+                "leave the option out to learn from the float network alone"
+            )
         first, last = request.finetune, request.final_finetune
         if first is None:
             first = effort.short if scoring.is_accuracy else 0
@@ -50,14 +69,18 @@ class Plan:
             """Gives a training batch: as asked, but so that an epoch has a few and memory holds it."""
             return min(size, effort.step, max(4, len(dataset.train) // 8))
 
-        short = Recipe(first, batch=batch(16), relative_rate=0.002, step_rate=0.003)
-        long = Recipe(last, batch=batch(64)) if last else short
         wanted = effort.reconstruct if request.reconstruct is None else request.reconstruct
+        share = (LABEL_SHARE if request.label_share is None else request.label_share) if scoring.is_accuracy else 0.0
+        any_length = Recipe(0, label_share=share)
+        short = replace(any_length, samples=first, batch=batch(16), relative_rate=0.002, step_rate=0.003)
+        long = replace(any_length, samples=last, batch=batch(64), checkpoints=CHECKPOINTS) if last else short
         middle = min(FINALIST_FACTOR * short.samples, long.samples)
+        middle = middle if middle > short.samples else 0
         return cls(
             effort=effort,
+            start=replace(long, samples=last // 2 if share else 0),
             short=short,
-            middle=Recipe(middle if middle > short.samples else 0, batch=min(32, long.batch), relative_rate=0.005),
+            middle=replace(any_length, samples=middle, batch=min(32, long.batch), relative_rate=0.005),
             long=long,
             final_samples=last,
             fitting=Fitting(0 if long.samples else wanted, batch=batch(32)),

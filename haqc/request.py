@@ -31,6 +31,7 @@ class Request:
             labels, as the model's size allows, and 0 without, or when ``finetune`` is 0.
         reconstruct: training samples (with repetition) on which each stretch of a winner that is not fine-tuned is
             fitted to the float network; ``None`` picks up to 9,600, as the model's size allows.
+        label_share: share of the labels' loss in every fine-tune, the rest being distillation; ``None`` for the usual.
         evaluations: policies that each allocator may have evaluated.
         min_bits: narrowest width searched.
         pins: widths by layer name or pattern.
@@ -50,6 +51,7 @@ class Request:
     finetune: int | None = None
     final_finetune: int | None = None
     reconstruct: int | None = None
+    label_share: float | None = None
     evaluations: int = 48
     min_bits: int = 2
     pins: Mapping[str, Bits] = field(default_factory=dict)

@@ -40,6 +40,7 @@ class Recipe:
         clip_norm: bound on the norm of the whole gradient.
         temperature: softening of both distributions in the distillation loss.
         label_share: share of the labels' loss; the rest is distillation. Without labels all is distillation.
+        checkpoints: how often, at equal distances and lastly at the end, the caller may look at the network.
     """
 
     samples: int
@@ -49,7 +50,8 @@ class Recipe:
     warmup_steps: int = 50
     clip_norm: float = 5.0
     temperature: float = 2.0
-    label_share: float = 0.5
+    label_share: float = 0.8
+    checkpoints: int = 0
 
     @property
     def steps(self) -> int:
@@ -67,6 +69,7 @@ def fine_tune(
     recipe: Recipe,
     seed: int,
     advance: Callable[[int], None] = lambda samples: None,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> None:
     """Trains the layers' weights and biases, and the quantisation steps if there are any, in place.
 
@@ -75,11 +78,12 @@ def fine_tune(
         graph: its graph.
         logits: tensor the losses are computed on (the input of a final Softmax).
         split: the training split.
-        teacher: logits of the original float network on that split, shape ``[N, ...]``.
+        teacher: logits of a float network on that split, shape ``[N, ...]``.
         scoring: says whether the labels are used and whether the logits classify.
         recipe: how long and how fast.
         seed: of the order of the samples.
         advance: called with the number of samples after each step.
+        checkpoint: called as often as the recipe says.
 
     Raises:
         DataError: the loss became NaN or infinite.
@@ -96,7 +100,8 @@ def fine_tune(
         weights = weights + steps
     optimiser = torch.optim.Adam(groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, recipe))
-    for index in _order(len(split), recipe, seed):
+    looks = {round(recipe.steps * (look + 1) / recipe.checkpoints) for look in range(recipe.checkpoints)}
+    for step, index in enumerate(_order(len(split), recipe, seed), 1):
         inputs = tuple(torch.from_numpy(array) for array in split.inputs(index))
         labels = None if split.labels is None or not scoring.is_accuracy else torch.from_numpy(split.labels[index])
         (student,) = network.run(inputs, (logits,))
@@ -109,6 +114,8 @@ def fine_tune(
         optimiser.step()
         schedule.step()
         advance(len(index))
+        if step in looks:
+            checkpoint()
 
 
 def outputs(network: Mirror | QuantisedMirror, tensor: str, split: Split, batch: int = 250) -> np.ndarray:

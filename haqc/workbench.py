@@ -6,8 +6,9 @@ function of the bench and its arguments alone, whatever ran before it and wherev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,11 +37,11 @@ class Bench:
     Attributes:
         model: the cleaned model, serialised.
         graph: its layer IR.
-        calibration: grids of all operands.
+        calibration: grids of all operands, at these parameters.
         logits: tensor that is trained and scored (the input of a final Softmax).
         scoring: what a score means.
-        train: the training split, and the float network's logits on it.
-        teacher: those logits, shape ``[N, ...]``; empty when nothing is trained.
+        train: the training split.
+        teacher: logits on it that are learned from, shape ``[N, ...]``; empty when nothing is trained.
         search: the part of the search split that scores, and what it is scored against.
         reference: labels, or the float network's logits, on it.
         probe: a few training samples for sensitivities.
@@ -48,6 +49,7 @@ class Bench:
         short, middle, long: recipes for the search, for its finalists, and for the winner.
         fitting: of a winner that is not fine-tuned.
         seed: of everything random in a job.
+        start: the parameters every job begins with, by initialiser, where they are not the model's own.
     """
 
     model: bytes
@@ -66,6 +68,7 @@ class Bench:
     long: Recipe
     fitting: Fitting
     seed: int
+    start: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Tuned:
 
 
 class Worker:
-    """Runs jobs on a bench. The mirror is built once; every job starts from the original parameters."""
+    """Runs jobs on a bench. The mirror is built once; every job starts from the bench's parameters."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -95,9 +98,8 @@ class Worker:
         return from_onnx(ir.from_proto(onnx.load_from_string(self.bench.model)))
 
     @cached_property
-    def _original(self) -> dict[str, np.ndarray]:
-        names = self.mirror.layer_parameters(self.bench.graph)
-        return {name: self.mirror.value(name).detach().numpy().copy() for name in names}
+    def _start(self) -> dict[str, np.ndarray]:
+        return parameters(self.mirror, self.bench.graph) | dict(self.bench.start)
 
     def score(self, widths: Mapping[str, int], advance: Advance) -> float:
         """Gives the accuracy of a policy after the short fine-tune, in percent of the search split."""
@@ -117,7 +119,7 @@ class Worker:
         """Gives a policy's network after reconstruction, or as it was where that scores better on the search split."""
         bench, network = self.bench, self._quantised(widths)
         plain, before = network.state(), self._score(network)
-        done = reconstruct(network, self._original, bench.logits, bench.train, bench.fitting, bench.seed, advance)
+        done = reconstruct(network, self._start, bench.logits, bench.train, bench.fitting, bench.seed, advance)
         after = self._score(network)
         recovery = Recovery(done, before, after)
         return Tuned(network.state() if recovery.is_kept else plain, max(before, after), recovery)
@@ -126,8 +128,7 @@ class Worker:
         """Gives the float network after the same long fine-tune."""
         self._reset()
         accuracy = self._tune(self.mirror, self.bench.long, advance)
-        names = self.mirror.layer_parameters(self.bench.graph)
-        return Tuned(State({n: self.mirror.value(n).detach().numpy().copy() for n in names}, {}), accuracy)
+        return Tuned(self._state(self.mirror), accuracy)
 
     def output_error(self, tensor: str, widths: tuple[int, ...], advance: Advance) -> tuple[float, ...]:
         """Gives, for each width, the relative squared error of the logits with that operand and its group quantised."""
@@ -151,25 +152,61 @@ class Worker:
         calibration = self.bench.calibration
         if (tensor, bits) in calibration.weights:
             return WeightQuantiser(calibration.weights[tensor, bits], bits)
-        return ActivationQuantiser(calibration.activations[tensor, bits], bits, learns=False)
+        return ActivationQuantiser(calibration.activations[tensor, bits], bits)
 
     def _quantised(self, widths: Mapping[str, int]) -> QuantisedMirror:
         self._reset()
         return QuantisedMirror(self.mirror, Policy(self.bench.graph, widths), self.bench.calibration)
 
     def _reset(self) -> None:
-        self.mirror.load(self._original)
+        self.mirror.load(self._start)
         self.mirror.quantisers = {}
 
     def _tune(self, network: Mirror | QuantisedMirror, recipe: Recipe, advance: Advance) -> float:
-        bench = self.bench
+        """Trains, goes back to the best checkpoint, the start among them, and gives its score."""
+        bench, kept = self.bench, _Best()
+
+        def look() -> None:
+            kept.offer(self._score(network), lambda: self._state(network))
+
         torch.manual_seed(bench.seed)
+        if recipe.samples and recipe.checkpoints:
+            look()
         fine_tune(
-            network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, recipe, bench.seed, advance
+            *(network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, recipe, bench.seed),
+            advance=advance,
+            checkpoint=look,
         )
-        return self._score(network)
+        if kept.state is None:
+            return self._score(network)
+        if isinstance(network, QuantisedMirror):
+            network.load(kept.state)
+        else:
+            network.load(kept.state.parameters)
+        return kept.score
 
     def _score(self, network: Mirror | QuantisedMirror) -> float:
-        bench = self.bench
-        found = outputs(network, bench.logits, bench.search, bench.run)
-        return percent(bench.scoring.scores(found, bench.reference))
+        found = outputs(network, self.bench.logits, self.bench.search, self.bench.run)
+        return percent(self.bench.scoring.scores(found, self.bench.reference))
+
+    def _state(self, network: Mirror | QuantisedMirror) -> State:
+        if isinstance(network, QuantisedMirror):
+            return network.state()
+        return State(parameters(network, self.bench.graph), {})
+
+
+@dataclass
+class _Best:
+    """The best of some states, the last among equal ones."""
+
+    score: float = -math.inf
+    state: State | None = None
+
+    def offer(self, score: float, state: Callable[[], State]) -> None:
+        if score >= self.score:
+            self.score, self.state = score, state()
+
+
+def parameters(mirror: Mirror, graph: Graph) -> dict[str, np.ndarray]:
+    """Gives copies of what training changes in a float network."""
+    return {name: mirror.value(name).detach().numpy().copy() for name in mirror.layer_parameters(graph)}

@@ -142,6 +142,17 @@ def test_every_sample_is_seen_once_an_epoch(gemm: Prepared, monkeypatch: pytest.
     assert (epochs[0] != epochs[1]).any()
 
 
+def test_checkpoints_are_evenly_spaced_and_end_at_the_end(gemm: Prepared) -> None:
+    network, split, done = _network(gemm), _split(100), [0]
+    looks: list[int] = []
+    fine_tune(
+        network, gemm.graph, "y", split, _teacher(gemm, split), AGREEMENT, Recipe(100, 10, checkpoints=4), 0,
+        advance=lambda samples: done.append(done[-1] + samples),
+        checkpoint=lambda: looks.append(done[-1]),
+    )  # fmt: skip
+    assert looks == [20, 50, 80, 100]
+
+
 def test_only_the_layers_and_their_steps_are_trained() -> None:
     prepared = Prepared.of(GRAPHS["conv_relu6"]())
     network = _network(prepared)

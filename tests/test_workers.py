@@ -18,7 +18,7 @@ from haqc.mirror import from_onnx
 from haqc.reconstruct import Fitting
 from haqc.score import Scoring
 from haqc.train import Recipe, outputs
-from haqc.workbench import Bench, Tuned, Worker
+from haqc.workbench import Bench, Tuned, Worker, parameters
 from haqc.workers import Job, WorkerPool, usable_cpus
 from tests.passes.small_graphs import GRAPHS, Prepared
 
@@ -133,6 +133,27 @@ def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[J
         np.testing.assert_array_equal(undone.state.parameters[name], array)
     for name, array in plain.state().log_scales.items():
         np.testing.assert_array_equal(undone.state.log_scales[name], array)
+
+
+def test_jobs_begin_with_the_benchs_parameters(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
+    start = {name: 2 * array for name, array in parameters(Worker(bench).mirror, bench.graph).items()}
+    moved = replace(bench, start=start)
+    unchanged = _alone(replace(moved, long=Recipe(0)), Job("tune_float"))
+    for name, array in start.items():
+        np.testing.assert_array_equal(unchanged.state.parameters[name], array)
+    assert _alone(moved, jobs[5]) != expected[5]
+
+
+@pytest.mark.parametrize("job", [0, 3])
+def test_the_best_checkpoint_is_kept(bench: Bench, jobs: list[Job], job: int) -> None:
+    """Rates that wreck the network leave it at its start, and good ones move it."""
+    wild = replace(bench.long, relative_rate=50.0, step_rate=5.0)
+    before = _alone(replace(bench, long=Recipe(0)), jobs[job])
+    spoiled = _alone(replace(bench, long=wild), jobs[job])
+    assert spoiled.accuracy < before.accuracy
+    _same(_alone(replace(bench, long=replace(wild, checkpoints=2)), jobs[job]), before)
+    better = _alone(replace(bench, long=replace(bench.long, samples=1920, checkpoints=3)), jobs[0])
+    assert better.accuracy > _alone(replace(bench, long=Recipe(0)), jobs[0]).accuracy
 
 
 def test_fine_tuning_never_reads_the_search_split(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:

@@ -19,12 +19,12 @@ from haqc.quant import activation_codes, along_axis, bias_codes, fake_activation
 
 
 class ActivationQuantiser(nn.Module):
-    """Quantises one activation tensor; the step is learned unless it is fixed."""
+    """Quantises one activation tensor; the step is learned."""
 
-    def __init__(self, grid: ActivationGrid, bits: int, *, learns: bool) -> None:
+    def __init__(self, grid: ActivationGrid, bits: int) -> None:
         super().__init__()
         self.bits, self.zero_point = bits, grid.zero_point
-        self.log_scale = nn.Parameter(torch.tensor(grid.scale).log(), requires_grad=learns)
+        self.log_scale = nn.Parameter(torch.tensor(grid.scale).log())
 
     @property
     def scale(self) -> Tensor:
@@ -99,7 +99,7 @@ class QuantisedMirror(nn.Module):
                 self.weights[tensor] = WeightQuantiser(calibration.weights[tensor, bits], bits)
             else:
                 grid = calibration.activations[tensor, bits]
-                self.activations[tensor] = ActivationQuantiser(grid, bits, learns=bool(operand.layers))
+                self.activations[tensor] = ActivationQuantiser(grid, bits)
         self.biases = {
             layer.bias: BiasQuantiser(self.activations[layer.activation], self.weights[layer.weight])
             for layer in policy.graph.quantised_layers

@@ -1,0 +1,67 @@
+"""What is trained, on how many samples and from what: as asked for, else by the model's size and the labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from haqc.budget import Demand
+from haqc.data.split import Dataset, Split, Transform
+from haqc.effort import Effort
+from haqc.errors import DataError
+from haqc.plan import Plan
+from haqc.request import Request
+from haqc.score import Scoring
+
+EFFORT = Effort(512, 128, 2000, 1000, 60_000, 250, 64, (1024, 256, 512))
+REQUEST = Request(Path("model.onnx"), "edge", (Demand.parse("energy=0.5"),), Path("out"))
+TOP_1 = Scoring("top-1", 10)
+AGREEMENT = Scoring("agreement", 10)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    split = Split((np.zeros((1000, 4), np.float32),), np.zeros(1000, np.int64), (Transform(),))
+    return Dataset(split, split, split, "data.npz", "0", False)
+
+
+def test_with_labels_the_float_network_is_trained_first(dataset: Dataset) -> None:
+    plan = Plan.of(REQUEST, EFFORT, dataset, TOP_1)
+    assert [recipe.samples for recipe in (plan.start, plan.short, plan.middle, plan.long)] == [
+        30_000,
+        1000,
+        8000,
+        60_000,
+    ]
+    assert {recipe.label_share for recipe in (plan.start, plan.short, plan.middle, plan.long)} == {0.8}
+    assert replace(plan.start, samples=60_000) == plan.long
+    assert plan.long.checkpoints > 0
+    assert plan.short.checkpoints == plan.middle.checkpoints == 0
+
+
+def test_with_distillation_alone_the_original_teaches(dataset: Dataset) -> None:
+    plan = Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, TOP_1)
+    assert plan.start.samples == 0
+    assert (plan.long.samples, plan.long.label_share, plan.short.label_share) == (60_000, 0.0, 0.0)
+
+
+def test_without_labels_nothing_is_trained_unless_asked(dataset: Dataset) -> None:
+    plan = Plan.of(REQUEST, EFFORT, dataset, AGREEMENT)
+    assert [recipe.samples for recipe in (plan.start, plan.short, plan.middle, plan.long)] == [0, 0, 0, 0]
+    plan = Plan.of(replace(REQUEST, final_finetune=640), EFFORT, dataset, AGREEMENT)
+    assert [recipe.samples for recipe in (plan.start, plan.short, plan.long)] == [0, 0, 640]
+    assert plan.long.label_share == 0.0
+
+
+def test_without_a_long_fine_tune_nothing_is_trained_first(dataset: Dataset) -> None:
+    plan = Plan.of(replace(REQUEST, final_finetune=0), EFFORT, dataset, TOP_1)
+    assert (plan.start.samples, plan.long) == (0, plan.short)
+
+
+def test_a_share_of_labels_that_are_not_there_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match=r"^--label-share 0.5 needs labels, and 'data.npz' has none; give labels, or "):
+        Plan.of(replace(REQUEST, label_share=0.5), EFFORT, dataset, AGREEMENT)
+    assert Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, AGREEMENT).long.samples == 0
