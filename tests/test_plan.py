@@ -16,7 +16,7 @@ from haqc.plan import Plan
 from haqc.request import Request
 from haqc.score import Scoring
 
-EFFORT = Effort(512, 128, 2000, 1000, 60_000, 250, 64, (1024, 256, 512))
+EFFORT = Effort(512, 128, 2000, 1000, 60_000, 9600, 250, 64, (1024, 256, 512))
 REQUEST = Request(Path("model.onnx"), "edge", (Demand.parse("energy=0.5"),), Path("out"))
 TOP_1 = Scoring("top-1", 10)
 AGREEMENT = Scoring("agreement", 10)
