@@ -131,7 +131,7 @@ def test_the_files_agree_on_the_widths(compiled: Compiled) -> None:
 def test_the_jobs_of_a_compile(compiled: Compiled) -> None:
     trials = len((compiled.folder / "search.jsonl").read_bytes().splitlines()) - 1
     assert compiled.jobs.count("score") == trials
-    assert (compiled.jobs.count("tune"), compiled.jobs.count("tune_float")) == (1, 1)
+    assert (compiled.jobs.count("tune"), compiled.jobs.count("tune_float")) == (1, 2)
 
 
 def test_the_reported_split_is_not_seen_before_the_end(
