@@ -64,6 +64,24 @@ def bias_codes(bias: Tensor, scale: Tensor) -> Tensor:
     return torch.clamp(torch.round(bias / scale), -BIAS_LIMIT, BIAS_LIMIT)
 
 
+def rounded_weight(weight: Tensor, scale: Tensor, bits: int) -> Tensor:
+    """Gives the weights as the runtime will see them, without a gradient."""
+    if bits == 1:
+        return weight_codes(weight, scale, bits) * scale
+    return _rounded(weight, scale, *weight_range(bits))
+
+
+def rounded_activation(x: Tensor, scale: Tensor, zero_point: int, bits: int) -> Tensor:
+    """Gives the activations as the runtime will see them, without a gradient."""
+    low, high = activation_range(bits)
+    return _rounded(x, scale, low - zero_point, high - zero_point)
+
+
+def rounded_bias(bias: Tensor, scale: Tensor) -> Tensor:
+    """Gives the bias as the runtime will see it, without a gradient."""
+    return bias_codes(bias, scale) * scale
+
+
 def fake_weight(weight: Tensor, scale: Tensor, bits: int) -> Tensor:
     """Gives the weights as the runtime will see them; differentiable in both arguments."""
     result: Tensor = _FakeWeight.apply(weight, scale, bits)  # type: ignore[no-untyped-call]
@@ -79,7 +97,7 @@ def fake_activation(x: Tensor, scale: Tensor, zero_point: int, bits: int) -> Ten
 def fake_bias(bias: Tensor, scale: Tensor) -> Tensor:
     """Gives the bias as the runtime will see it; the gradient passes straight through to the bias alone."""
     with torch.no_grad():
-        rounded = bias_codes(bias, scale) * scale
+        rounded = rounded_bias(bias, scale)
     return rounded + (bias - bias.detach())  # in this order the value is exact
 
 
@@ -88,36 +106,47 @@ class _FakeWeight(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, scale: Tensor, bits: int) -> Tensor:
         ctx.save_for_backward(weight, scale)
         ctx.bits = bits
-        return weight_codes(weight, scale, bits) * scale
+        return rounded_weight(weight, scale, bits)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grad_outputs
         weight, scale = ctx.saved_tensors
-        ratio = weight / scale
-        codes = weight_codes(weight, scale, ctx.bits)
-        low, high = weight_range(ctx.bits)
-        inside = (ratio >= low) & (ratio <= high)
-        step = codes if ctx.bits == 1 else torch.where(inside, codes - ratio, codes)
-        return grad * inside, (grad * step).sum_to_size(scale.shape), None
+        ratio, limits = weight / scale, weight_range(ctx.bits)
+        passed = _inside(grad, ratio, *limits)
+        if ctx.bits == 1:
+            step = weight_codes(weight, scale, 1)
+        else:
+            step = torch.round(ratio).clamp_(*limits).sub_(_inside(ratio, ratio, *limits))
+        return passed, step.mul_(grad).sum_to_size(scale.shape), None
 
 
 class _FakeActivation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, zero_point: int, bits: int) -> Tensor:
         ctx.save_for_backward(x, scale)
-        ctx.zero_point, ctx.bits = zero_point, bits
-        return (activation_codes(x, scale, zero_point, bits) - zero_point) * scale
+        low, high = activation_range(bits)
+        ctx.limits = low - zero_point, high - zero_point
+        return _rounded(x, scale, *ctx.limits)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grad_outputs
         x, scale = ctx.saved_tensors
-        low, high = activation_range(ctx.bits)
         ratio = x / scale
-        codes = torch.clamp(torch.round(ratio), low - ctx.zero_point, high - ctx.zero_point)
-        inside = (ratio >= low - ctx.zero_point) & (ratio <= high - ctx.zero_point)
         grad_scale = None
         if ctx.needs_input_grad[1]:
-            grad_scale = (grad * (codes - ratio * inside)).sum_to_size(scale.shape)
-        return grad * inside, grad_scale, None, None
+            step = torch.round(ratio).clamp_(*ctx.limits).sub_(_inside(ratio, ratio, *ctx.limits))
+            grad_scale = step.mul_(grad).sum_to_size(scale.shape)
+        return _inside(grad, ratio, *ctx.limits), grad_scale, None, None
+
+
+def _rounded(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
+    """Gives the nearest multiples of a scale within limits; one new tensor, the rest in place."""
+    return (x / scale).round_().clamp_(low, high).mul_(scale)
+
+
+def _inside(values: Tensor, ratio: Tensor, low: int, high: int) -> Tensor:
+    """Gives ``values`` where ``ratio`` lies within the limits, else 0; far quicker than comparing and multiplying."""
+    margin = torch.finfo(ratio.dtype).eps * max(1, -low, high)  # the kernel leaves the limits themselves out
+    return torch.ops.aten.hardtanh_backward(values, ratio, low - margin, high + margin)  # type: ignore[no-any-return]
