@@ -19,6 +19,7 @@ from torch.nn import functional
 from haqc.data.split import Split
 from haqc.errors import DataError
 from haqc.graph import Graph
+from haqc.mirror.inference import Inference
 from haqc.mirror.module import Mirror
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.score import Scoring
@@ -120,11 +121,12 @@ def fine_tune(
 
 def outputs(network: Mirror | QuantisedMirror, tensor: str, split: Split, batch: int = 250) -> np.ndarray:
     """Gives one tensor over a whole split, shape ``[N, ...]``."""
+    mirror = network.mirror if isinstance(network, QuantisedMirror) else network
+    inference = Inference(mirror, network.quantisers, {})
     parts = []
-    with torch.no_grad():
-        for inputs, count in split.runs(batch):
-            (part,) = network.run(tuple(torch.from_numpy(array) for array in inputs), (tensor,))
-            parts.append(part.numpy()[:count])
+    for inputs, count in split.runs(batch):
+        given = dict(zip(mirror.inputs, map(torch.from_numpy, inputs), strict=True))
+        parts.append(inference.run(given, (tensor,))[tensor].numpy()[:count])
     return np.concatenate(parts)
 
 

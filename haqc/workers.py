@@ -16,6 +16,16 @@ from typing import Any
 from haqc.errors import HaqcError
 from haqc.workbench import Bench, Worker
 
+_ENVIRONMENT = {
+    # One thread in every numerical library; a second one beside a busy core is far slower.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # glibc keeps what is freed: handing tensors back to the system and taking them anew costs more than computing them.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -47,7 +57,7 @@ class WorkerPool:
         for _ in range(self._count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, self._bench), daemon=True)
-            with _single_thread(), _without_interrupts():
+            with _environment(), _without_interrupts():
                 process.start()
             theirs.close()
             self._connections.append(ours)
@@ -175,11 +185,10 @@ def _without_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _single_thread() -> Iterator[None]:
-    """Starts children with one thread in every numerical library; a second one beside a busy core is far slower."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+def _environment() -> Iterator[None]:
+    """Sets what children read when they start, and sets it back."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
     try:
         yield
     finally:

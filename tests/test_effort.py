@@ -11,7 +11,7 @@ from haqc.effort import Effort
 from haqc.frontend import pose
 from haqc.graph import Graph
 
-SMALL = Effort(512, 128, 2000, 1000, 60_000, 9600, 250, 64, (1024, 256, 512))
+SMALL = Effort(512, 128, 2000, 1000, 60_000, 9600, 64, 64, (1024, 256, 512))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def enlarged(graph: Graph, factor: int) -> Graph:
 @pytest.mark.parametrize("name", ["resnet8-cifar10/resnet8.onnx", "fashion-mobilenet/fashion_mobilenet.onnx"])
 def test_small_networks_get_the_full_counts(shared: Path, name: str) -> None:
     graph = pose(shared / name)[1]
-    assert Effort.of(graph, 7 * 2 * len(graph.layers)) == SMALL
+    run = 2**20 // max(graph.tensor_values.values())
+    assert Effort.of(graph, 7 * 2 * len(graph.layers)) == replace(SMALL, run=run)
 
 
 @pytest.mark.parametrize("factor", [1, 10, 100, 1000, 10_000])
@@ -44,7 +45,7 @@ def test_work_stays_within_the_allowances(digits: Graph, factor: int) -> None:
         (effort.short, 0, 3 * work, 128e9),
         (effort.long, 0, 3 * work, 8e12),
         (effort.reconstruct, 0, 3 * work, 4e12),
-        (effort.run, 1, max(graph.tensor_values.values()), 2**24),
+        (effort.run, 1, max(graph.tensor_values.values()), 2**20),
         (effort.step, 4, sum(graph.tensor_values.values()), 2**26),
     ):
         assert count == least or (count > least and count * each <= allowance)

@@ -37,9 +37,12 @@ class Inference:
         kernels = mirror.kernels
         with torch.inference_mode():
             self._values: dict[str, Any] = {
-                name: stored[name] if name in stored else _laid_out(self._seen(name, mirror.value(name)), name in kernels)
+                name: stored[name]
+                if name in stored
+                else _laid_out(self._seen(name, mirror.value(name)), name in kernels)
                 for name in mirror.stored
             }
+            self._results: dict[str, Any] = {}
             self._steps = tuple(step for step in mirror.steps if not self._ran(step))
         self._plans: dict[tuple[frozenset[str], tuple[str, ...]], tuple[Step, ...]] = {}
 
@@ -54,9 +57,10 @@ class Inference:
 
         Args:
             given: the graph's inputs, and any other tensors that are known, before their quantisers, by name.
-            wanted: names of tensors; those that are stored excepted.
+            wanted: names of tensors that a step computes, or that are given.
         """
-        values, kept = dict(self._values), {name: given[name] for name in wanted if name in given}
+        values = dict(self._values)
+        kept = {name: source[name] for source in (self._results, given) for name in wanted if name in source}
         for name, value in given.items():
             values[name] = self._seen(name, value)
         for step in self._plan(frozenset(given), wanted):
@@ -89,6 +93,7 @@ class Inference:
         results = dict(zip(step.outputs, step.run(self._values), strict=False))
         if _size(results.values()) > _GROWTH * _size(self._values[name] for name in inputs):
             return False
+        self._results.update({name: value for name, value in results.items() if name})
         self._values.update({name: self._seen(name, value) for name, value in results.items() if name})
         return True
 

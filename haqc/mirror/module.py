@@ -96,6 +96,17 @@ class Mirror(nn.Module):
         """Whether a name is that of an initialiser."""
         return name in self._slot
 
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The names of everything that is stored, results of steps that were folded included."""
+        return tuple(self._slot)
+
+    @property
+    def kernels(self) -> frozenset[str]:
+        """The names of what convolutions read as their kernels."""
+        convolutions = (node for node in self._source.model.graph if node.op_type == "Conv" and not node.domain)
+        return frozenset(str(node.inputs[1].name) for node in convolutions if node.inputs[1] is not None)
+
     def layer_parameters(self, graph: Graph) -> list[str]:
         """Gives the initialisers that fine-tuning changes: the weights and biases of the layers, in graph order."""
         names = dict.fromkeys(name for layer in graph.layers for name in (layer.weight, layer.bias))

@@ -15,7 +15,16 @@ from haqc.mirror.codebook import CodebookQuantiser
 from haqc.mirror.module import Mirror, Quantiser
 from haqc.policy import Policy
 from haqc.probe import TIE_MARGIN, Probe, parts
-from haqc.quant import activation_codes, along_axis, bias_codes, fake_activation, fake_bias, fake_weight, weight_codes
+from haqc.quant import (
+    activation_codes,
+    along_axis,
+    bias_codes,
+    fake_activation,
+    fake_bias,
+    fake_weight,
+    rounded_activation,
+    weight_codes,
+)
 
 
 class ActivationQuantiser(nn.Module):
@@ -34,6 +43,11 @@ class ActivationQuantiser(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Gives ``x`` as the runtime will see it."""
         return fake_activation(x, self.scale, self.zero_point, self.bits)
+
+    def fixed(self) -> Quantiser:
+        """Gives the same function at the step as it is now, without a gradient."""
+        scale, zero_point, bits = self.scale.detach(), self.zero_point, self.bits
+        return lambda x: rounded_activation(x, scale, zero_point, bits)
 
     def codes(self, x: Tensor) -> Tensor:
         """Gives the codes the runtime computes, as floats."""

@@ -1,0 +1,170 @@
+"""Counts evaluations of policies a minute and core: without a fine-tune, and with one on 1,000 images.
+
+    python -m benchmarks.evaluations [--rounds 12] [--only resnet8]
+
+A policy is scored on 500 images by a worker, as a search does it; the plain loop builds the mirror anew for every
+policy and quantises weights with every batch. Seconds are of the processor, both loops take turns in one process, and
+what stands in the table is the median of the rounds. The policies are drawn at random, which gives the worker little
+to reuse; the last column scores policies that differ in the last layers only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import torch
+
+from benchmarks.networks import FASHION, SHARED
+from haqc import data, onnxfile, targets
+from haqc.data.split import Split
+from haqc.frontend import Front, shapes_of
+from haqc.mirror import from_onnx
+from haqc.mirror.quantised import QuantisedMirror
+from haqc.passes.calibrate import calibrate
+from haqc.policy import Policy, Space
+from haqc.score import Scoring, percent
+from haqc.train import Recipe, fine_tune, outputs
+from haqc.workbench import Bench, Worker
+
+IMAGES = 500
+TRAINED_ON = 1_000
+CLASSES = 10
+BATCH = 250
+"""Samples of a run of the plain loop."""
+
+LARGEST_RUN_VALUES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The calibration samples."""
+
+    split: Split
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        return (inputs for inputs, _ in self.split.runs(64))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--only", help="resnet8 or fashion")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| network | fine-tune | ms | a minute | plain loop, ms | ratio | last layers only, ms |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        description = Path(folder) / "fashion.toml"
+        description.write_text(FASHION.format(path=SHARED / "fashion-mnist"))
+        cases = {
+            "resnet8": (SHARED / "resnet8-cifar10" / "resnet8.onnx", SHARED / "resnet8-cifar10" / "cifar10.npz"),
+            "fashion": (SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
+        }
+        for name, (model, source) in cases.items():
+            if arguments.only in (None, name):
+                bench, space = prepared(model, str(source))
+                for samples in (0, TRAINED_ON):
+                    rounds = arguments.rounds if not samples else max(3, arguments.rounds // 4)
+                    row(name, replace(bench, short=replace(bench.short, samples=samples)), space, rounds)
+
+
+def prepared(path: Path, source: str) -> tuple[Bench, Space]:
+    """Gives what an evaluation reads, and the policies; grids come from 512 training images."""
+    front = Front.read(path)
+    dataset = data.load(source, front.inputs({}), path, seed=0)
+    graph = front.graph(front.bound(shapes_of(dataset, front.model)))
+    space = Space.of(graph, targets.load("edge").precision, min_bits=2)
+    mirror = from_onnx(front.model)
+    calibration = calibrate(mirror, space, Batches(dataset.train.take(slice(0, 512))))
+    value = front.model.graph.outputs[0]
+    producer = value.producer()
+    before = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
+    logits = str((value if before is None else before).name)
+    train, search = dataset.train.take(slice(0, 5_000)), dataset.search.take(slice(0, IMAGES))
+    assert search.labels is not None
+    bench = Bench(
+        model=onnxfile.serialise(front.model),
+        graph=graph,
+        calibration=calibration,
+        logits=logits,
+        scoring=Scoring("top-1", CLASSES),
+        train=train,
+        teacher=outputs(mirror, logits, train, 64),
+        search=search,
+        reference=search.labels,
+        probe=train.take(slice(0, 128)),
+        run=min(BATCH, LARGEST_RUN_VALUES // max(graph.tensor_values.values())),
+        short=Recipe(0, batch=16, relative_rate=0.002, step_rate=0.003),
+        middle=Recipe(0),
+        long=Recipe(0),
+        seed=0,
+    )
+    return bench, space
+
+
+def row(name: str, bench: Bench, space: Space, rounds: int) -> None:
+    """Prints one line of the table."""
+    worker, generator = Worker(bench), np.random.default_rng(0)
+
+    def drawn(base: dict[str, int], count: int) -> Policy:
+        """Draws the last widths anew."""
+        new = {c.operand.tensor: int(generator.choice(c.widths)) for c in space.free[len(space.free) - count :]}
+        return space.policy({**base, **new})
+
+    start = {choice.operand.tensor: 4 for choice in space.free}
+    quick, plain, late = [], [], []
+    for index in range(rounds + 1):  # the first round builds what the others reuse
+        policy = drawn(start, len(space.free))
+        scored, seconds = timed(lambda policy=policy: worker.score(dict(policy.widths), ignore))
+        expected, plain_seconds = timed(lambda policy=policy: plainly(bench, policy))
+        assert abs(scored - expected) <= (0.4 if not bench.short.samples else 3), (scored, expected)
+        near = drawn(start, 4)
+        _, late_seconds = timed(lambda policy=near: worker.score(dict(policy.widths), ignore))
+        if index:
+            quick.append(seconds)
+            plain.append(plain_seconds)
+            late.append(late_seconds)
+    each, loop, reused = (1e3 * statistics.median(times) for times in (quick, plain, late))
+    print(
+        f"| {name} | {bench.short.samples or 'none'} | {each:.0f} | {60e3 / each:.0f} | {loop:.0f} | {loop / each:.2f} "
+        f"| {reused:.0f} |",
+        flush=True,
+    )
+
+
+def plainly(bench: Bench, policy: Policy) -> float:
+    """Scores a policy with everything built anew."""
+    mirror = from_onnx(ir.from_proto(onnx.load_from_string(bench.model)))
+    network = QuantisedMirror(mirror, policy, bench.calibration)
+    torch.manual_seed(bench.seed)
+    fine_tune(
+        network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, bench.short, bench.seed, ignore
+    )
+    parts = []
+    with torch.no_grad():
+        for inputs, count in bench.search.runs(BATCH):
+            parts.append(network.run(tuple(map(torch.from_numpy, inputs)), (bench.logits,))[0].numpy()[:count])
+    return percent(bench.scoring.scores(np.concatenate(parts), bench.reference))
+
+
+def timed(call: Callable[[], float]) -> tuple[float, float]:
+    """Gives a result and the seconds of the processor that it took."""
+    started = time.process_time()
+    return call(), time.process_time() - started
+
+
+def ignore(samples: int) -> None:
+    """Takes progress and does nothing."""
+
+
+if __name__ == "__main__":
+    main()
