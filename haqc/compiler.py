@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from haqc import data, onnxfile, targets
-from haqc.calibration import Calibration
 from haqc.clock import Clock
 from haqc.data import Counts, Dataset, Role, Split
 from haqc.effort import Effort
@@ -25,7 +23,6 @@ from haqc.folder import OutputFolder
 from haqc.frontend import Front, shapes_of
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.passes.calibrate import calibrate
 from haqc.passes.clean import remarks
 from haqc.passes.emit import emit_qcdq
 from haqc.passes.report import report
@@ -33,17 +30,16 @@ from haqc.passes.search import SearchOptions, search
 from haqc.passes.verify import verify
 from haqc.plan import FINALISTS, Plan
 from haqc.policy import Policy
+from haqc.preparation import grids, prepare, start_at
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
 from haqc.problem import Problem
 from haqc.reconstruct import stretches
 from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.roles import roles
-from haqc.runtime import Runtime
 from haqc.samples import Samples
 from haqc.score import percent
 from haqc.searchlog import SearchLog
-from haqc.train import outputs
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool, usable_cpus
@@ -99,13 +95,12 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     log = SearchLog(folder.file("search.jsonl"), fingerprint)
     try:
         with clock.part("finetune"):
-            bench = _bench(request, problem, samples, plan)
+            bench = prepare(request, problem, samples, plan)
             start = _start(bench, plan, folder, ui)
             if start is not None:
-                mirror.load(start.state.parameters)
-                bench = replace(bench, start=start.state.parameters, teacher=_logits(mirror, samples, effort))
+                bench = start_at(bench, mirror, start)
         with clock.part("calibrate"):
-            calibration = _calibrate(mirror, problem, samples, effort)
+            calibration = grids(mirror, problem.space, bench, effort.calibration)
             if calibration.unbounded:
                 problem = Problem.of(request, problem.model, problem.graph.without(calibration.unbounded), target)
             bench = replace(bench, graph=problem.graph, calibration=calibration)
@@ -203,51 +198,6 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
     }
 
 
-def _calibrate(mirror: Mirror, problem: Problem, samples: Samples, effort: Effort) -> Calibration:
-    few = samples.dataset.train.take(slice(0, effort.calibration))
-    return calibrate(mirror, problem.space, _Batches(few, min(64, effort.run)))
-
-
-@dataclass(frozen=True)
-class _Batches:
-    """Inputs in batches, as often as they are asked for."""
-
-    split: Split
-    size: int
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        return (inputs for inputs, _ in self.split.runs(self.size))
-
-
-def _bench(request: Request, problem: Problem, samples: Samples, plan: Plan) -> Bench:
-    """Gives a bench without grids, at the original network."""
-    train, run = samples.dataset.train, plan.effort.run
-    exposed = problem.model.clone()
-    exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
-    teacher = Runtime(onnxfile.serialise(exposed))
-    reference = samples.search_reference
-    if not samples.scoring.is_accuracy:
-        reference = teacher.output(samples.logits, samples.search, run)
-    return Bench(
-        model=onnxfile.serialise(problem.model),
-        graph=problem.graph,
-        calibration=Calibration({}, {}, 0),
-        logits=samples.logits,
-        scoring=samples.scoring,
-        train=train,
-        teacher=teacher.output(samples.logits, train, run) if plan.long.samples else np.empty(0, np.float32),
-        search=samples.search,
-        reference=reference,
-        probe=train.take(slice(0, plan.effort.sensitivity)),
-        run=run,
-        short=plan.short,
-        middle=plan.middle,
-        long=plan.long,
-        fitting=plan.fitting,
-        seed=request.seed,
-    )
-
-
 def _start(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tuned | None:
     """Fine-tunes the float network that everything else starts from and learns from; kept for resuming.
 
@@ -263,10 +213,6 @@ def _start(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tuned | No
             (kept,) = pool.run([Job("tune_float")], task.advance)
         folder.save_tuned("start", kept)
     return kept
-
-
-def _logits(mirror: Mirror, samples: Samples, effort: Effort) -> np.ndarray:
-    return outputs(mirror, samples.logits, samples.dataset.train, effort.run)
 
 
 def _sensitivity(problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> dict[tuple[str, int], float]:
@@ -365,7 +311,9 @@ def _tune(
     """Fine-tunes the winner and, by the same recipe, the float network; both are kept for resuming."""
     if not bench.long.samples:
         return None, None
-    jobs = {f"tuned-{policy.key}": Job("tune", (dict(policy.widths),)), "tuned-float": Job("tune_float")}
+    jobs = {f"tuned-{policy.key}": Job("tune", (dict(policy.widths),))}
+    if bench.long.label_share:  # else it would learn from itself alone
+        jobs["tuned-float"] = Job("tune_float")
     kept = {name: folder.load_tuned(name) for name in jobs}
     missing = [name for name, tuned in kept.items() if tuned is None]
     if missing:
@@ -373,8 +321,8 @@ def _tune(
         for name, tuned in zip(missing, pool.run([jobs[name] for name in missing], task.advance), strict=True):
             folder.save_tuned(name, tuned)
             kept[name] = tuned
-    winner, floating = kept.values()
-    return winner, floating
+    winner, *floating = kept.values()
+    return winner, floating[0] if floating else None
 
 
 def _recover(

@@ -85,6 +85,7 @@ LAYERS = tuple(
         frontend
         measured_layers
         plan
+        preparation
         problem
         roles
         samples

@@ -1,0 +1,80 @@
+"""Puts together what the jobs of a compile read: the data, what is learned from, where they start, and the grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from haqc import onnxfile
+from haqc.calibration import Calibration
+from haqc.data import Split
+from haqc.mirror import Mirror
+from haqc.passes.calibrate import calibrate
+from haqc.plan import Plan
+from haqc.policy import Space
+from haqc.problem import Problem
+from haqc.request import Request
+from haqc.runtime import Runtime
+from haqc.samples import Samples
+from haqc.train import outputs
+from haqc.workbench import Bench, Tuned
+
+
+def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) -> Bench:
+    """Gives a bench at the original network, without grids; that network is what is learned from."""
+    train, run = samples.dataset.train, plan.effort.run
+    exposed = problem.model.clone()
+    exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
+    teacher = Runtime(onnxfile.serialise(exposed))
+    reference = samples.search_reference
+    if not samples.scoring.is_accuracy:
+        reference = teacher.output(samples.logits, samples.search, run)
+    return Bench(
+        model=onnxfile.serialise(problem.model),
+        graph=problem.graph,
+        calibration=Calibration({}, {}, 0),
+        logits=samples.logits,
+        scoring=samples.scoring,
+        train=train,
+        teacher=teacher.output(samples.logits, train, run) if plan.long.samples else np.empty(0, np.float32),
+        search=samples.search,
+        reference=reference,
+        probe=train.take(slice(0, plan.effort.sensitivity)),
+        run=run,
+        short=plan.short,
+        middle=plan.middle,
+        long=plan.long,
+        fitting=plan.fitting,
+        seed=request.seed,
+    )
+
+
+def start_at(bench: Bench, mirror: Mirror, start: Tuned) -> Bench:
+    """Gives the bench on which every job starts from a fine-tuned float network, and learns from it.
+
+    Args:
+        bench: the bench at the original network.
+        mirror: takes the parameters over.
+        start: the float network.
+    """
+    mirror.load(start.state.parameters)
+    teacher = outputs(mirror, bench.logits, bench.train, bench.run)
+    return replace(bench, start=start.state.parameters, teacher=teacher)
+
+
+def grids(mirror: Mirror, space: Space, bench: Bench, count: int) -> Calibration:
+    """Calibrates the mirror on the first ``count`` training samples."""
+    return calibrate(mirror, space, _Batches(bench.train.take(slice(0, count)), min(64, bench.run)))
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Inputs in batches, as often as they are asked for."""
+
+    split: Split
+    size: int
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        return (inputs for inputs, _ in self.split.runs(self.size))
