@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 import torch
 
 from haqc import data, onnxfile, targets
 from haqc.clock import Clock
-from haqc.data import Counts, Dataset, Role, Split
+from haqc.data import Counts, Dataset, Split
 from haqc.effort import Effort
 from haqc.equality import require_equal
 from haqc.errors import ModelError, ResumeError, VerificationError
@@ -25,6 +26,7 @@ from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.clean import remarks
 from haqc.passes.emit import emit_qcdq
+from haqc.passes.imagine import imagine
 from haqc.passes.report import report
 from haqc.passes.search import SearchOptions, search
 from haqc.passes.verify import verify
@@ -37,7 +39,7 @@ from haqc.reconstruct import stretches
 from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.roles import roles
-from haqc.samples import Samples
+from haqc.samples import Samples, telling
 from haqc.score import percent
 from haqc.searchlog import SearchLog
 from haqc.ui import Task, Ui
@@ -82,7 +84,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         mirror = from_onnx(problem.model)
     with clock.part("data"):
         if dataset is None:
-            dataset = _load(request, front, roles(bound), Counts(*effort.made_up))
+            dataset = _imagine(request, front, bound, mirror, effort)
         reference = onnxfile.serialise(front.model) if front.is_quantised else request.model
         samples = Samples.judge(dataset, reference, front.model, effort, ui)
         require_equal(mirror, front, samples.runtime, dataset.train)
@@ -163,11 +165,25 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     return Compiled(folder.path, content)
 
 
-def _load(
-    request: Request, front: Front, roles: Mapping[str, Role] | None = None, counts: Counts | None = None
-) -> Dataset:
-    specs = front.inputs(request.shapes)
-    return data.load(request.data, specs, request.model, seed=request.seed, roles=roles, counts=counts)
+def _load(request: Request, front: Front) -> Dataset:
+    return data.load(request.data, front.inputs(request.shapes), request.model, seed=request.seed)
+
+
+def _imagine(request: Request, front: Front, bound: ir.Model, mirror: Mirror, effort: Effort) -> Dataset:
+    """Makes the inputs of a compile without data from the model itself."""
+    specs, counts = front.inputs(request.shapes), Counts(*effort.made_up)
+    made = imagine(
+        mirror,
+        specs,
+        roles(bound),
+        {},
+        telling(front.model),
+        counts,
+        effort.probes,
+        effort.run,
+        request.seed,
+    )
+    return data.synthetic(made.arrays, specs, counts, made.words)
 
 
 def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Plan) -> dict[str, Any]:

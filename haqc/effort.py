@@ -19,6 +19,7 @@ _SCORE_WORK = 256e9
 _SHORT_WORK = 128e9
 _LONG_WORK = 8e12
 _RECONSTRUCT_WORK = 4e12
+_PROBE_WORK = 8e9
 _TRAINING_FACTOR = 3
 """A training step runs forward once and backward at twice the work."""
 
@@ -44,6 +45,7 @@ class Effort:
         reconstruct: samples, counted with repetition, on which each stretch of a network without labels is fitted.
         run: samples that run forward together at most.
         step: samples of one training step at most.
+        probes: samples with which each range is tried that an input may have, where there are no data.
         made_up: samples that are made up to train, to search and to report on, where there are no data.
     """
 
@@ -55,6 +57,7 @@ class Effort:
     reconstruct: int
     run: int
     step: int
+    probes: int
     made_up: tuple[int, int, int]
 
     @classmethod
@@ -76,6 +79,7 @@ class Effort:
             reconstruct=_training(_RECONSTRUCT_WORK, work, 9_600),
             run=_count(_LARGEST_RUN_VALUES, max(values), 1, 250),
             step=_count(_LARGEST_STEP_VALUES, sum(values), 4, 64),
+            probes=_count(_PROBE_WORK, work, 12, 64),
             made_up=(
                 _count(_SCORE_WORK, work, 64, 1_024),
                 _count(_SCORE_WORK, work, 16, 256),

@@ -14,6 +14,7 @@ from haqc.effort import Effort
 from haqc.errors import DataError
 from haqc.findings import Measured
 from haqc.mirror.quantised import QuantisedMirror
+from haqc.passes.imagine import Telling
 from haqc.result import SearchResult
 from haqc.runtime import Runtime
 from haqc.score import Scoring, percent, scoring_for
@@ -125,6 +126,17 @@ class Samples:
             },
             search_count=len(self.search),
         )
+
+
+def telling(model: ir.Model) -> Telling:
+    """Gives what tells most of the inputs: the scored output, before a Softmax.
+
+    Raises:
+        DataError: no output is of floating-point numbers.
+    """
+    output = _scored_output(model)
+    is_row = output.shape is not None and len(output.shape) == 2 and output.shape[1] != 1
+    return Telling(str(_before_softmax(output).name), is_row and not _is_embedding(output))
 
 
 def _scored_output(model: ir.Model) -> ir.Value:

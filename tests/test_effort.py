@@ -11,7 +11,7 @@ from haqc.effort import Effort
 from haqc.frontend import pose
 from haqc.graph import Graph
 
-SMALL = Effort(512, 128, 2000, 1000, 60_000, 9600, 64, 64, (1024, 256, 512))
+SMALL = Effort(512, 128, 2000, 1000, 60_000, 9600, 64, 64, 64, (1024, 256, 512))
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def test_work_stays_within_the_allowances(digits: Graph, factor: int) -> None:
         (effort.short, 0, 3 * work, 128e9),
         (effort.long, 0, 3 * work, 8e12),
         (effort.reconstruct, 0, 3 * work, 4e12),
+        (effort.probes, 12, work, 8e9),
         (effort.run, 1, max(graph.tensor_values.values()), 2**20),
         (effort.step, 4, sum(graph.tensor_values.values()), 2**26),
     ):
@@ -54,7 +55,18 @@ def test_work_stays_within_the_allowances(digits: Graph, factor: int) -> None:
 
 def test_counts_never_rise_with_the_size(digits: Graph) -> None:
     rows = [Effort.of(enlarged(digits, factor), 200) for factor in (1, 10, 100, 1000, 10_000, 100_000)]
-    for name in ("calibration", "sensitivity", "search", "short", "long", "reconstruct", "run", "step", "made_up"):
+    for name in (
+        "calibration",
+        "sensitivity",
+        "search",
+        "short",
+        "long",
+        "reconstruct",
+        "run",
+        "step",
+        "probes",
+        "made_up",
+    ):
         column = [getattr(row, name) for row in rows]
         assert column == sorted(column, reverse=True), name
         assert column[0] > column[-1]

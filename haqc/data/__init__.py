@@ -24,7 +24,9 @@ from haqc.data.synthetic import Counts, Role, make_inputs, words_for
 from haqc.errors import DataError
 from haqc.userfunction import is_function
 
-__all__ = ["Counts", "Dataset", "InputSpec", "Role", "Split", "Transform", "check_labels", "describe", "load"]
+__all__ = [
+    "Counts", "Dataset", "InputSpec", "Role", "Split", "Transform", "check_labels", "describe", "load", "synthetic"
+]  # fmt: skip
 
 
 def describe(source: str | None, model_path: Path) -> Description | None:
@@ -77,11 +79,24 @@ def load(
     if description is not None:
         return _read(description, inputs)
     chosen = counts or Counts()
-    first, second = chosen.train, chosen.train + chosen.search
-    ranges = Ranges(train=(0, first), search=(first, second), reported=(second, second + chosen.reported))
-    description = Description("synthetic", "synthetic", ranges=ranges)
-    dataset = _assemble(make_inputs(inputs, seed, roles, chosen), inputs, description, "synthetic")
     words = {spec.name: words_for(spec, (roles or {}).get(spec.name, Role())) for spec in inputs}
+    return synthetic(make_inputs(inputs, seed, roles, chosen), inputs, chosen, words)
+
+
+def synthetic(
+    arrays: Mapping[str, np.ndarray], inputs: tuple[InputSpec, ...], counts: Counts, words: Mapping[str, str]
+) -> Dataset:
+    """Divides inputs that were made up.
+
+    Args:
+        arrays: samples by input, those to train first, then to search, then to report on.
+        inputs: the model's inputs.
+        counts: samples of each split.
+        words: what was made up for each input.
+    """
+    first, second = counts.train, counts.train + counts.search
+    ranges = Ranges(train=(0, first), search=(first, second), reported=(second, second + counts.reported))
+    dataset = _assemble(arrays, inputs, Description("synthetic", "synthetic", ranges=ranges), "synthetic")
     return replace(dataset, made_up=words)
 
 

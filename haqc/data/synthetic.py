@@ -59,14 +59,24 @@ def make_inputs(
     """
     chosen = counts or Counts()
     count = chosen.train + chosen.search + chosen.reported
-    for spec in inputs:
-        _check(spec)
-    check_size(sum(count * math.prod(_axes(spec)) * spec.dtype.itemsize for spec in inputs), "synthetic inputs")
+    check_inputs(inputs, count)
     made = {}
     for place, spec in enumerate(inputs):
         role = (roles or {}).get(spec.name, Role())
         made[spec.name] = _samples(spec, role, count, np.random.default_rng((seed, place)))
     return made
+
+
+def check_inputs(inputs: tuple[InputSpec, ...], count: int) -> None:
+    """Checks that ``count`` samples of every input can be made up.
+
+    Raises:
+        DataError: an input has an open axis besides the batch, so that its length must be given, or a type that is no
+            number, or the samples would not fit into memory.
+    """
+    for spec in inputs:
+        _check(spec)
+    check_size(sum(count * math.prod(_axes(spec)) * spec.dtype.itemsize for spec in inputs), "synthetic inputs")
 
 
 def words_for(spec: InputSpec, role: Role) -> str:
