@@ -36,7 +36,8 @@ class Telling:
             for start in range(0, len(inputs[0]), run):
                 given = tuple(torch.from_numpy(array[start : start + run]) for array in inputs)
                 rows.append(mirror.run(given, (self.tensor,))[0].double())
-        found = torch.cat(rows).flatten(1)
+        found = torch.cat(rows)
+        found = found.reshape(len(found), -1)
         if not bool(torch.isfinite(found).all()):
             return 0.0
         return _information(found) if self.classifies else _variety(found)
