@@ -58,9 +58,10 @@ class Cost:
         """Gives the figure of one metric, in joules, seconds or bytes."""
         return float(getattr(self, _FIELD[metric]))
 
-    def to_json(self) -> dict[str, float]:
-        """Gives the four figures under their field names."""
-        return {_FIELD[metric]: self.value(metric) for metric in METRICS}
+    def to_json(self) -> dict[str, float | None]:
+        """Gives the four figures under their field names; what is not priced, and so no number, is null."""
+        values = {metric: self.value(metric) for metric in METRICS}
+        return {_FIELD[metric]: None if math.isnan(value) else value for metric, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)

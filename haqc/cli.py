@@ -9,7 +9,7 @@ import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -179,6 +179,10 @@ def compile_command(
         ),
     ] = None,
     evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
+    weights: Annotated[
+        Literal["linear", "kmeans"],
+        typer.Option(help="linear: codes and scales; kmeans: codebooks for size budgets, activations stay float."),
+    ] = "linear",
     min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
     pin: Annotated[
         list[str] | None, typer.Option(help="NAME=W/A: pin layers by name or pattern.", show_default=False)
@@ -216,6 +220,7 @@ def compile_command(
         min_bits=min_bits,
         pins=pins,
         default_pins=default_pins,
+        weights=weights,
         resume=resume,
         force=force,
     )

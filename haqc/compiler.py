@@ -25,7 +25,7 @@ from haqc.frontend import Front, shapes_of
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.clean import remarks
-from haqc.passes.emit import emit_qcdq
+from haqc.passes.emit import emit_codebooks, emit_qcdq
 from haqc.passes.imagine import imagine
 from haqc.passes.report import report
 from haqc.passes.search import SearchOptions, search
@@ -102,7 +102,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
             if start is not None:
                 bench = start_at(bench, mirror, start)
         with clock.part("calibrate"):
-            calibration = grids(mirror, problem.space, bench, effort.calibration)
+            calibration = grids(request, mirror, problem.space, bench, effort.calibration)
             if calibration.unbounded:
                 problem = Problem.of(request, problem.model, problem.graph.without(calibration.unbounded), target)
             bench = replace(bench, graph=problem.graph, calibration=calibration)
@@ -125,8 +125,10 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         network = QuantisedMirror(mirror, policy, calibration)
         if tuned is not None:
             network.load(tuned.state)
-        carried = notes(problem.graph, problem.target, problem.table, problem.budget, policy, fingerprint)
-        emitted = emit_qcdq(problem.model, policy, network.codes(), carried)
+        carried = notes(problem.target, problem.table, problem.budget, policy, fingerprint, request.weights)
+        emit = emit_qcdq if request.weights == "linear" else emit_codebooks
+        emitted = emit(problem.model, policy, network.codes(), carried)
+        content = onnxfile.serialise(emitted)
     with clock.part("verify"):
         probe = _probe(network, samples.dataset.train)
         verification = verify(emitted, probe)
@@ -154,15 +156,16 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         verification=verification.to_json(),
         sensitivity=sensitivity,
         fingerprint=fingerprint,
+        stored={"initialiser_bytes": onnxfile.stored_bytes(emitted), "file_bytes": len(content)},
         seconds=clock.seconds,
         recovery=None if tuned is None else tuned.recovery,
     )
-    content = findings.to_json()
-    folder.write("model.onnx", onnxfile.serialise(emitted))
+    folder.write("model.onnx", content)
     folder.write("policy.json", (json.dumps(policy.to_json(), indent=1) + "\n").encode())
     folder.save_probe(probe)
-    report(content, folder.path)
-    return Compiled(folder.path, content)
+    found_all = findings.to_json()
+    report(found_all, folder.path)
+    return Compiled(folder.path, found_all)
 
 
 def _load(request: Request, front: Front) -> Dataset:
@@ -198,6 +201,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
         "default_pins": request.default_pins,
+        "weights": request.weights,
         "shapes": {name: list(shape) for name, shape in request.shapes.items()},
     }
     return {
@@ -360,7 +364,9 @@ def _recover(
 
 def _probe(network: QuantisedMirror, train: Split) -> Probe:
     """Keeps what the mirror computes on a few samples, as many as fit the memory set aside for them."""
-    values = sum(network.policy.graph.operand[tensor].values for tensor in network.activations)
+    graph = network.policy.graph
+    values = sum(graph.operand[tensor].values for tensor in network.activations)
+    values += sum(4 * graph.tensor_values.get(tensor, 0) for tensor in network.between)
     count, each = max(1, min(PROBES, LARGEST_BYTES // max(1, values), len(train))), train.samples_per_run or 1
     return network.probe(train.inputs(slice(0, max(each, count - count % each))), train.samples_per_run)
 

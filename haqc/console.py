@@ -76,7 +76,7 @@ def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         "Lost": not any(row.get("accuracy_lost") is not None for row in rows),
     }
     titles = [title for title in columns if not is_absent.get(title, False)]
-    total_j = sum(row["energy_j"] for row in rows)
+    total_j = sum(row["energy_j"] or 0.0 for row in rows)
     cells_of = [dict(zip(columns, _figures(row, total_j), strict=True)) for row in rows]
     figures = [[cells[title] for title in titles] for cells in cells_of]
     widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
@@ -286,7 +286,7 @@ def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
         quantity(row["macs"], ""),
         quantity(row["latency_s"], "s"),
         quantity(row["energy_j"], "J"),
-        share(row.get("energy_share", row["energy_j"] / (total_j or 1.0))),
+        share(row.get("energy_share", (row["energy_j"] or 0.0) / (total_j or 1.0))),
         quantity(row["weight_bytes"], "B"),
         _BOUNDS.get(row.get("bound", ""), NOT_AVAILABLE),
         NOT_AVAILABLE if loss is None else f"{loss:.2f}",
@@ -395,7 +395,7 @@ def _table_rows(layers: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Ma
     """Gives the layers to show, in graph order, and the line that says how many are left out."""
     if len(layers) <= most:
         return list(layers), []
-    by_energy = sorted(range(len(layers)), key=lambda index: -float(layers[index]["energy_j"]))
+    by_energy = sorted(range(len(layers)), key=lambda index: -float(layers[index]["energy_j"] or 0.0))
     rows = [layers[index] for index in sorted(by_energy[:_DEAREST])]
     remark = f"The {len(rows)} layers that take the most energy; {len(layers) - len(rows)} more stand in layers.csv."
     return rows, [Text(remark)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,16 +13,19 @@ import numpy as np
 
 from haqc import __version__
 from haqc.budget import Budget, Cost, Limit
-from haqc.costmodel.table import CostTable
+from haqc.costmodel.pricelist import PriceList
 from haqc.data.split import Dataset
 from haqc.graph import Graph
-from haqc.policy import Policy, Space, baseline
+from haqc.policy import Policy, Space
 from haqc.recovery import Recovery
 from haqc.result import AllocatorResult, SearchResult
 from haqc.score import Scoring, paired_standard_error, percent, standard_error
 from haqc.target import Target
 
 REPORT_SCHEMA = 1
+FORMATS = {"linear": "qcdq", "kmeans": "codebook"}
+"""The format of the emitted file, by how weights are quantised."""
+
 _UNITS = {"energy": "J", "latency": "s", "size": "B", "memory": "B"}
 _PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnx-ir", "numpy")
 
@@ -91,7 +95,7 @@ class Findings:
     graph: Graph
     model_file: str
     target: Target
-    table: CostTable
+    table: PriceList
     space: Space
     budget: Budget
     policy: Policy
@@ -102,6 +106,7 @@ class Findings:
     verification: Mapping[str, Any]
     sensitivity: Mapping[tuple[str, int], float]
     fingerprint: Mapping[str, Any]
+    stored: Mapping[str, int]
     seconds: Mapping[str, float]
     recovery: Recovery | None = None
 
@@ -120,7 +125,8 @@ class Findings:
             },
             "target": target_json(self.target, self.table),
             "accuracy": self.measured.to_json(self.scoring, self.dataset),
-            "cost": _cost(self.graph, self.table, self.budget, self.policy),
+            "cost": _cost(self.table, self.budget, self.policy),
+            "storage": dict(self.stored),
             "allocators": [self._allocator(result) for result in self.search.allocators],
             "finalists": [
                 {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": accuracy}
@@ -157,7 +163,7 @@ class Findings:
         return {**self.verification, "accuracy": accuracy}
 
     def _layers(self) -> list[dict[str, Any]]:
-        after, before = self.table.layer_costs(self.policy), self.table.layer_costs(baseline(self.graph))
+        after, before = self.table.layer_costs(self.policy), self.table.baseline_layers
         total = self.table.price(self.policy)
         reasons = {choice.operand.tensor: choice.reason for choice in self.space.choices}
         return [
@@ -168,13 +174,17 @@ class Findings:
                 "weight_bits": now.bits.weight,
                 "activation_bits": now.bits.activation,
                 "macs": now.layer.macs,
-                "cycles": now.cycles,
-                "latency_s": now.latency_s,
-                "energy_j": now.energy_j,
+                "cycles": _figure(now.cycles),
+                "latency_s": _figure(now.latency_s),
+                "energy_j": _figure(now.energy_j),
                 "weight_bytes": now.weight_bytes,
                 "latency_share": _share(now.latency_s, total.latency_s),
                 "energy_share": _share(now.energy_j, total.energy_j),
-                "baseline": {"latency_s": was.latency_s, "energy_j": was.energy_j, "weight_bytes": was.weight_bytes},
+                "baseline": {
+                    "latency_s": _figure(was.latency_s),
+                    "energy_j": _figure(was.energy_j),
+                    "weight_bytes": was.weight_bytes,
+                },
                 "accuracy_lost": None,
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
@@ -188,22 +198,22 @@ class Findings:
 
 
 def notes(
-    graph: Graph, target: Target, table: CostTable, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any]
+    target: Target, table: PriceList, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any], weights: str
 ) -> dict[str, Any]:
     """Gives the JSON that the emitted file carries: policy, target, cost and provenance."""
     return {
         "schema": REPORT_SCHEMA,
         "haqc": __version__,
-        "format": "qcdq",
+        "format": FORMATS[weights],
         "policy": policy.to_json(),
         "target": {key: value for key, value in target_json(target, table).items() if key != "sources"},
-        "cost": _cost(graph, table, budget, policy),
+        "cost": _cost(table, budget, policy),
         "provenance": dict(fingerprint),
     }
 
 
-def _cost(graph: Graph, table: CostTable, budget: Budget, policy: Policy) -> dict[str, Any]:
-    before, after = table.price(baseline(graph)), table.price(policy)
+def _cost(table: PriceList, budget: Budget, policy: Policy) -> dict[str, Any]:
+    before, after = table.baseline, table.price(policy)
     return {
         "budget": [_limit(limit, after) for limit in budget.limits],
         "baseline": before.to_json(),
@@ -215,7 +225,7 @@ def _cost(graph: Graph, table: CostTable, budget: Budget, policy: Policy) -> dic
     }
 
 
-def target_json(target: Target, table: CostTable) -> dict[str, Any]:
+def target_json(target: Target, table: PriceList) -> dict[str, Any]:
     """Gives a report's block ``target``."""
     latency_grade, energy_grade = target.grades(table.mode)
     return {
@@ -248,9 +258,14 @@ def _limit(limit: Limit, cost: Cost) -> dict[str, Any]:
     }
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _share(part: float, whole: float) -> float | None:
+    return _figure(part / whole if whole else 0.0)
 
 
-def _per_inference(cost: Cost, batch: int) -> dict[str, float]:
-    return {"energy_j": cost.energy_j / batch, "latency_s": cost.latency_s / batch}
+def _figure(value: float) -> float | None:
+    """Gives a figure, or nothing where it is not priced."""
+    return None if math.isnan(value) else value
+
+
+def _per_inference(cost: Cost, batch: int) -> dict[str, float | None]:
+    return {"energy_j": _figure(cost.energy_j / batch), "latency_s": _figure(cost.latency_s / batch)}

@@ -98,11 +98,13 @@ class OutputFolder:
 
     def save_tuned(self, name: str, tuned: Tuned) -> None:
         """Keeps a tuned network: numbered arrays, and their names as JSON."""
-        parameters, steps = tuned.state.parameters, tuned.state.log_scales
+        parameters, steps, books = tuned.state.parameters, tuned.state.log_scales, tuned.state.centroids
         index = {"parameters": list(parameters), "log_scales": list(steps), "accuracy": tuned.accuracy}
         index["recovery"] = None if tuned.recovery is None else tuned.recovery.to_json()
+        index["centroids"] = list(books)
         arrays: dict[str, Any] = {f"p{i}": array for i, array in enumerate(parameters.values())}
         arrays |= {f"s{i}": array for i, array in enumerate(steps.values())}
+        arrays |= {f"c{i}": array for i, array in enumerate(books.values())}
         with self._whole(self.state / f"{name}.npz") as part:
             np.savez(part, index=np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays)
 
@@ -120,8 +122,9 @@ class OutputFolder:
                 index = json.loads(file["index"].tobytes())
                 parameters = {str(n): file[f"p{i}"] for i, n in enumerate(index["parameters"])}
                 steps = {str(n): file[f"s{i}"] for i, n in enumerate(index["log_scales"])}
+                books = {str(n): file[f"c{i}"] for i, n in enumerate(index["centroids"])}
                 recovery = None if index["recovery"] is None else Recovery.of_json(index["recovery"])
-                return Tuned(State(parameters, steps), float(index["accuracy"]), recovery)
+                return Tuned(State(parameters, steps, books), float(index["accuracy"]), recovery)
         except Exception as error:  # a damaged zip raises many kinds
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
 

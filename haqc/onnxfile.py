@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import onnx
@@ -23,6 +23,9 @@ LARGEST_BYTES = 2**31 - 2**26
 
 METADATA_KEY = "haqc"
 """Key of haqc's JSON in the metadata of an emitted model."""
+
+UNPACKED_KEY = "haqc.weight"
+"""Key of a weight's name among the properties of the node that gives it, unpacked from a codebook."""
 
 
 def read(path: Path) -> ir.Model:
@@ -143,3 +146,14 @@ def _without_external(proto: onnx.ModelProto) -> onnx.ModelProto:
     del copy.graph.initializer[:]
     copy.graph.initializer.extend(stored)
     return copy
+
+
+def stored_bytes(model: ir.Model, without: Container[str] = ()) -> int:
+    """Gives the bytes of all initialisers, subgraphs' included, but for some of the main graph's by name."""
+    graphs = list(model.graphs())
+    return sum(
+        tensor.nbytes
+        for graph in graphs
+        for name, value in graph.initializers.items()
+        if (tensor := value.const_value) is not None and not (graph is model.graph and name in without)
+    )

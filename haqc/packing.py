@@ -40,3 +40,18 @@ def entries(count: int, bits: int) -> int:
     (16, 100)
     """
     return min(1 << bits, count)
+
+
+SHARED_BYTES = MAX_BITS + 1 + 8 + 8
+"""Constants that a file needs once to unpack: the places of a byte, the last of them, and two bounds."""
+
+
+def stored_bytes(count: int, rank: int, bits: int) -> int:
+    """Gives the bytes that a tensor takes as indices and a codebook, with the constants that unpack it.
+
+    Those are the number of its bits, the shape of its planes and its own, 8 bytes each, and ``bits`` powers of two.
+
+    >>> stored_bytes(1000, 4, 2)
+    324
+    """
+    return packed_bytes(count, bits) + 4 * entries(count, bits) + 8 + 16 + 8 * rank + bits

@@ -11,7 +11,7 @@ from haqc import onnxfile
 from haqc.calibration import Calibration
 from haqc.data import Split
 from haqc.mirror import Mirror
-from haqc.passes.calibrate import calibrate
+from haqc.passes.calibrate import calibrate, calibrate_codebooks
 from haqc.plan import Plan
 from haqc.policy import Space
 from haqc.problem import Problem
@@ -64,8 +64,10 @@ def start_at(bench: Bench, mirror: Mirror, start: Tuned) -> Bench:
     return replace(bench, start=start.state.parameters, teacher=teacher)
 
 
-def grids(mirror: Mirror, space: Space, bench: Bench, count: int) -> Calibration:
-    """Calibrates the mirror on the first ``count`` training samples."""
+def grids(request: Request, mirror: Mirror, space: Space, bench: Bench, count: int) -> Calibration:
+    """Calibrates the mirror on the first ``count`` training samples; codebooks need none."""
+    if request.weights == "kmeans":
+        return calibrate_codebooks(mirror, space)
     return calibrate(mirror, space, _Batches(bench.train.take(slice(0, count)), min(64, bench.run)))
 
 

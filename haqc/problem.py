@@ -8,13 +8,17 @@ import onnx_ir as ir
 
 from haqc.budget import Budget, Cost
 from haqc.costmodel import build_table
+from haqc.costmodel.codebooks import CodebookTable
+from haqc.costmodel.pricelist import PriceList
 from haqc.costmodel.table import CostTable
 from haqc.errors import ModelError
 from haqc.graph import Graph
+from haqc.onnxfile import stored_bytes
 from haqc.passes.search.feasibility import require_feasible
-from haqc.policy import Space, baseline
+from haqc.policy import Space
 from haqc.request import Request
 from haqc.target import Target
+from haqc.weightonly import WEIGHT_ONLY, weight_only
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Problem:
     model: ir.Model
     graph: Graph
     target: Target
-    table: CostTable
+    table: PriceList
     space: Space
     baseline: Cost
     budget: Budget
@@ -42,20 +46,33 @@ class Problem:
         Raises:
             HaqcError: no layer can be quantised, a pin, the mode or the budget is wrong, or no policy can meet it.
         """
-        if not graph.quantised_layers:
+        reduced = weight_only(graph) if request.weights == "kmeans" else graph
+        if not reduced.quantised_layers:
             raise ModelError(
                 f"'{graph.name}' holds no layer that can be quantised, so there is nothing to compile; "
                 "'haqc inspect' says why, and 'haqc cost' prices it as it is"
             )
-        table = build_table(graph, target, mode=request.mode)
+        linear = build_table(graph, target, mode=request.mode)
+        is_linear = request.weights == "linear"
+        table: PriceList = linear if is_linear else _sizes(linear, reduced, model)
         space = Space.of(
-            graph,
-            target.precision,
+            reduced,
+            target.precision if is_linear else WEIGHT_ONLY,
             min_bits=request.min_bits,
             pins=request.pins,
             default_pins=request.default_pins,
         )
-        full = table.price(baseline(graph))
+        full = table.baseline
         budget = Budget.resolve(request.demands, full, table.batch)
         require_feasible(space, budget, table.price, full)
-        return cls(model, graph, target, table, space, full, budget)
+        return cls(model, reduced, target, table, space, full, budget)
+
+
+def _sizes(linear: CostTable, graph: Graph, model: ir.Model) -> CodebookTable:
+    """Makes the sizes of a graph whose weights alone are quantised."""
+    stored = {operand.tensor: model.graph.initializers[operand.tensor].const_value for operand in graph.operands}
+    shapes = {tensor: tuple(value.shape.numpy()) for tensor, value in stored.items() if value is not None}
+    replaced = {*shapes} - {
+        str(value.name) for value in model.graph.outputs
+    }  # an output stays float beside its indices
+    return CodebookTable(graph, linear, shapes, stored_bytes(model, without=replaced))

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from haqc.budget import Demand
 from haqc.dimensions import Shape
+from haqc.errors import BudgetError
 from haqc.policy import Bits
+
+Weights = Literal["linear", "kmeans"]
+WEIGHTS: tuple[Weights, ...] = get_args(Weights)
+"""How weights are quantised: on an even grid, as codes and scales; or anywhere, as indices and a codebook."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,11 @@ class Request:
         min_bits: narrowest width searched.
         pins: widths by layer name or pattern.
         default_pins: whether the first layers and the last ones are pinned at 8/8.
+        weights: how weights are quantised; with ``kmeans`` activations stay in float, and only size is priced.
         resume, force: what to do with a folder that is not empty.
+
+    Raises:
+        BudgetError: a budget is of something that is not priced.
     """
 
     model: Path
@@ -56,5 +66,14 @@ class Request:
     min_bits: int = 2
     pins: Mapping[str, Bits] = field(default_factory=dict)
     default_pins: bool = True
+    weights: Weights = "linear"
     resume: bool = False
     force: bool = False
+
+    def __post_init__(self) -> None:
+        unpriced = next((demand for demand in self.demands if demand.metric != "size"), None)
+        if self.weights == "kmeans" and unpriced is not None:
+            raise BudgetError(
+                f"budget '{unpriced.text}' needs quantised activations, and with codebooks they stay in float, where "
+                "only size is priced; give --budget size=VALUE, or leave --weights kmeans out"
+            )

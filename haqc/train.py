@@ -98,7 +98,9 @@ def fine_tune(
     if isinstance(network, QuantisedMirror):
         steps = [p for p in network.steps.parameters() if p.requires_grad]
         groups.append({"params": steps, "lr": recipe.step_rate})
-        weights = weights + steps
+        centroids = [book.centroids for book in network.codebooks.values()]
+        groups += [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in centroids]
+        weights = [*weights, *steps, *centroids]
     optimiser = torch.optim.Adam(groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, recipe))
     looks = {round(recipe.steps * (look + 1) / recipe.checkpoints) for look in range(recipe.checkpoints)}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from haqc.graph import Graph, Layer
+from haqc.graph import FULL_BITS, Graph, Layer
+from haqc.precision import Precision
+
+WEIGHT_ONLY = Precision(tuple(range(1, FULL_BITS + 1)), (FULL_BITS,), has_float=True)
+"""The widths of weights alone, whatever the chip computes with, for it reads floats. Activations count as 8 bits."""
 
 FLOAT_DATA = "activations stay in float, weights alone are quantised"
 """Why what a layer reads as data has no quantiser."""

@@ -20,6 +20,7 @@ from haqc.calibration import Calibration
 from haqc.data.split import Split
 from haqc.graph import Graph
 from haqc.mirror import Mirror, from_onnx
+from haqc.mirror.codebook import CodebookQuantiser
 from haqc.mirror.quantised import ActivationQuantiser, QuantisedMirror, State, WeightQuantiser
 from haqc.policy import Policy
 from haqc.reconstruct import Fitting, reconstruct
@@ -148,8 +149,10 @@ class Worker:
     def _probe_logits(self) -> np.ndarray:
         return outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run)
 
-    def _quantiser(self, tensor: str, bits: int) -> ActivationQuantiser | WeightQuantiser:
+    def _quantiser(self, tensor: str, bits: int) -> ActivationQuantiser | CodebookQuantiser | WeightQuantiser:
         calibration = self.bench.calibration
+        if (tensor, bits) in calibration.codebooks:
+            return CodebookQuantiser(calibration.codebooks[tensor, bits], self.mirror.value(tensor), bits)
         if (tensor, bits) in calibration.weights:
             return WeightQuantiser(calibration.weights[tensor, bits], bits)
         return ActivationQuantiser(calibration.activations[tensor, bits], bits)

@@ -138,6 +138,10 @@ class CommandLine:
         """Compiles the digits for ``edge`` with the quickest settings."""
         return run("compile", DIGITS, *EDGE, "--budget", budget, "--out", out, *TINY, *options)
 
+    def inline(self) -> contextlib.AbstractContextManager[Jobs]:
+        """Has compiles run their jobs in this process; see :func:`inline_jobs`."""
+        return inline_jobs()
+
     def tree(self, folder: Path) -> dict[str, bytes]:
         """Everything in a folder; see :func:`tree`."""
         return tree(folder)

@@ -20,7 +20,7 @@ from haqc.costmodel.prices import BOUNDS, Axes, Bound, Integers, Prices, Reals
 from haqc.costmodel.storage import Storage
 from haqc.errors import PolicyError
 from haqc.graph import FULL_BITS, Graph, Layer
-from haqc.policy import Bits, Policy
+from haqc.policy import Bits, Policy, baseline
 from haqc.target import Target
 
 
@@ -219,6 +219,16 @@ class CostTable:
             self._layer_cost(place, layer, policy, written)
             for place, (layer, written) in enumerate(zip(self.graph.layers, places, strict=True))
         )
+
+    @cached_property
+    def baseline(self) -> Cost:
+        """What budget fractions refer to: the model at 8/8."""
+        return self.price(baseline(self.graph))
+
+    @cached_property
+    def baseline_layers(self) -> tuple[LayerCost, ...]:
+        """The layers at 8/8, in graph order."""
+        return self.layer_costs(baseline(self.graph))
 
     def operation_costs(self, policy: Policy) -> tuple[OperationCost, ...]:
         """Prices each operator that is no layer, in the order of the schedule."""

@@ -173,8 +173,7 @@ class QuantisedMirror(nn.Module):
 
     @torch.no_grad()
     def _probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
-        between = self._between if self.codebooks else ()
-        wanted = (*self.activations, *between, *self.mirror.outputs)
+        wanted = (*self.activations, *self.between, *self.mirror.outputs)
         values = self.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
         value = dict(zip(dict.fromkeys(wanted), values, strict=True))
         codes, near_tie = {}, {}
@@ -187,13 +186,15 @@ class QuantisedMirror(nn.Module):
             codes,
             near_tie,
             {name: _array(value[name]) for name in self.mirror.outputs},
-            {name: _array(value[name]) for name in between},
+            {name: _array(value[name]) for name in self.between},
             {name: _array(book(self.mirror.value(name))) for name, book in self.codebooks.items()},
         )
 
     @property
-    def _between(self) -> tuple[str, ...]:
-        """The tensors that layers write and others read, each once."""
+    def between(self) -> tuple[str, ...]:
+        """The tensors that layers write, but for outputs; none where they have quantisers, which say more."""
+        if not self.codebooks:
+            return ()
         written = dict.fromkeys(layer.output for layer in self.policy.graph.layers)
         return tuple(name for name in written if name not in self.mirror.outputs)
 

@@ -57,7 +57,7 @@ def reconstruct(
         advance: called with the number of samples after each step.
     """
     mirror = network.mirror
-    parts = stretches(mirror, logits, network.weights, split)
+    parts = stretches(mirror, logits, {**network.weights, **network.codebooks}, split)
     each = split.samples_per_run
     exact = actual = _inputs(split, min(fitting.kept, _affordable(parts, _first(split))))
     floating = {name: _always(torch.from_numpy(array)) for name, array in original.items()}

@@ -103,7 +103,7 @@ def fit(
 
 
 def _optimiser(network: QuantisedMirror, stretch: Stretch, fitting: Fitting) -> torch.optim.Optimizer | None:
-    """Makes the optimiser of the parameters and steps that no other stretch reads."""
+    """Makes the optimiser of the parameters, steps and codebooks that no other stretch reads."""
     mirror, inner = network.mirror, stretch.inner
     mine = {id(step) for step in stretch.steps}
     elsewhere = {name for step in mirror.steps if id(step) not in mine for name in step.inputs}
@@ -114,6 +114,8 @@ def _optimiser(network: QuantisedMirror, stretch: Stretch, fitting: Fitting) -> 
         p for name, q in quantisers.items() if name in inner - elsewhere for p in q.parameters() if p.requires_grad
     ]
     groups += [{"params": steps, "lr": fitting.step_rate}] if steps else []
+    books = [book.centroids for name, book in network.codebooks.items() if name in inner - elsewhere]
+    groups += [{"params": [book], "lr": fitting.relative_rate * _rms(book)} for book in books]
     return torch.optim.Adam(groups) if groups and fitting.steps else None
 
 

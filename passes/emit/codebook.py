@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from haqc.codes import CodebookCodes, NetworkCodes
+from haqc.onnxfile import UNPACKED_KEY
 from haqc.packing import MAX_BITS, pack
 from haqc.passes.emit.note import annotate, finish
 from haqc.passes.emit.writer import GraphWriter
@@ -23,7 +24,8 @@ from haqc.policy import Policy
 def emit_codebooks(model: ir.Model, policy: Policy, codes: NetworkCodes, annotations: Mapping[str, Any]) -> ir.Model:
     """Gives a copy of a cleaned float model with packed indices and codebooks in place of its float weights.
 
-    The unpacked weights have the names that the float weights had.
+    The unpacked weights have the names that the float weights had, unless one is an output of the graph, which stays
+    float and stored. The node that gives one has that name among its properties, under :data:`UNPACKED_KEY`.
 
     Args:
         model: the cleaned model; it is not changed.
@@ -57,20 +59,18 @@ class _Writer(GraphWriter):
 
     def replace_weight(self, name: str, book: CodebookCodes) -> None:
         """Puts indices, a codebook and what unpacks them in the place of a float weight."""
-        weight = self.graph.initializers[name]
-        readers, outputs = list(weight.uses()), [v is weight for v in self.graph.outputs]
-        del self.graph.initializers[name]
-        self.taken.discard(name)
+        readers = list(self.graph.initializers[name].uses())
+        self.drop(name)
         centroids = self.constant(f"{name}_codebook", book.centroids)
         row = ir.Shape((1, book.indices.size))
         looked_up = self.node("Gather", [centroids, self._indices(name, book)], f"{name}_row", ir.DataType.FLOAT, row)
         shape = self.constant(f"{name}_shape", np.array(book.indices.shape, np.int64))
         result = self.node("Reshape", [looked_up, shape], name, ir.DataType.FLOAT, ir.Shape(book.indices.shape))
+        reshape = result.producer()
+        assert reshape is not None
+        reshape.metadata_props[UNPACKED_KEY] = name
         for node, place in readers:
             node.replace_input_with(place, result)
-        self.graph.outputs[:] = [
-            result if is_weight else value for value, is_weight in zip(self.graph.outputs, outputs, strict=True)
-        ]
 
     def _indices(self, name: str, book: CodebookCodes) -> ir.Value:
         """Writes the packed indices and unpacks them to int32, shape ``[1, n]``.

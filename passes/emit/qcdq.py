@@ -126,7 +126,7 @@ class _Writer(GraphWriter):
             self.values[str(result.name)], self.values[str(rows.name)] = result, rows
             rows.type = ir.TensorType(ir.DataType.INT8)
             gather.replace_input_with(index, codes)
-        self._drop(name)
+        self.drop(name)
 
     def quantise_bias(self, name: str, bias: BiasCodes) -> None:
         """Replaces a float bias by int32 codes and a DequantizeLinear."""
@@ -162,9 +162,4 @@ class _Writer(GraphWriter):
         result = self.node("DequantizeLinear", inputs, f"{name}_dequantised", ir.DataType.FLOAT, shape, attributes)
         for node, index in readers:
             node.replace_input_with(index, result)
-        self._drop(name)
-
-    def _drop(self, name: str) -> None:
-        """Removes an initialiser that nothing reads any more; one that is an output of the graph stays, in float."""
-        if self.graph.initializers[name] not in self.graph.outputs:
-            del self.graph.initializers[name]
+        self.drop(name)

@@ -20,6 +20,12 @@ class GraphWriter:
         """Gives an initialiser new values of the same shape and type."""
         self.graph.initializers[name].const_value = ir.tensor(array, name=name)
 
+    def drop(self, name: str) -> None:
+        """Removes an initialiser that nothing reads any more; one that is an output of the graph stays, in float."""
+        if self.graph.initializers[name] not in self.graph.outputs:
+            del self.graph.initializers[name]
+            self.taken.discard(name)
+
     def node(
         self,
         op: str,

@@ -108,7 +108,7 @@ def _chart(layers: Sequence[Mapping[str, Any]]) -> Chart:
             weight_bits=layer["weight_bits"],
             activation_bits=layer["activation_bits"],
             weight_length=_BIT * layer["weight_bits"],
-            activation_length=_BIT * layer["activation_bits"],
+            activation_length=_BIT * min(FULL_BITS, layer["activation_bits"]),  # floats are as wide as the chart
         )
         for index, layer in enumerate(layers)
     )

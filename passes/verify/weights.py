@@ -10,6 +10,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from haqc import onnxfile
 from haqc.errors import ModelError
+from haqc.onnxfile import UNPACKED_KEY
 from haqc.passes.verify.consumer import Consumer, TensorDifference, consumer
 from haqc.runtime import Runtime
 
@@ -25,14 +26,17 @@ def compare_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> Consu
         ModelError: the model unpacks no weight of such a name, or the runtime refuses it.
     """
     copy = model.clone()
-    unpacked = {str(value.name): value for node in copy.graph for value in node.outputs}
+    unpacked = {
+        node.metadata_props[UNPACKED_KEY]: node.outputs[0] for node in copy.graph if UNPACKED_KEY in node.metadata_props
+    }
     missing = sorted({*weights} - {*unpacked})
     if missing:
         raise ModelError(f"the file unpacks no weight '{missing[0]}'; verify what one compile wrote")
     copy.graph.outputs[:] = [unpacked[name] for name in weights]
     RemoveUnusedNodesPass()(copy)
     copy.graph.inputs.clear()
-    found = Runtime(onnxfile.serialise(copy)).run({})
+    got = Runtime(onnxfile.serialise(copy)).run({})
+    found = {name: got[str(unpacked[name].name)] for name in weights}
     differences = []
     for name, expected in weights.items():
         same = found[name].shape == expected.shape and found[name].dtype == expected.dtype
