@@ -31,7 +31,6 @@ from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
 from haqc.policy import Policy, Space
-from haqc.score import Scoring, percent
 from haqc.train import Recipe, fine_tune, outputs
 from haqc.workbench import Bench, Worker
 
@@ -96,11 +95,9 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
         graph=graph,
         calibration=calibration,
         logits=logits,
-        scoring=Scoring("top-1", CLASSES),
+        judge=Judge(named("top-1"), (logits,), search, None, 100.0),
         train=train,
         teacher=outputs(mirror, logits, train, 64),
-        search=search,
-        reference=search.labels,
         probe=train.take(slice(0, 128)),
         run=min(BATCH, LARGEST_RUN_VALUES // max(graph.tensor_values.values())),
         short=Recipe(0, batch=16, relative_rate=0.002, step_rate=0.003),
@@ -147,13 +144,22 @@ def plainly(bench: Bench, policy: Policy) -> float:
     network = QuantisedMirror(mirror, policy, bench.calibration)
     torch.manual_seed(bench.seed)
     fine_tune(
-        network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, bench.short, bench.seed, ignore
+        network,
+        bench.graph,
+        bench.logits,
+        bench.train,
+        bench.teacher,
+        bench.judge.metric,
+        bench.short,
+        bench.seed,
+        ignore,
     )
     parts = []
     with torch.no_grad():
-        for inputs, count in bench.search.runs(BATCH):
-            parts.append(network.run(tuple(map(torch.from_numpy, inputs)), (bench.logits,))[0].numpy()[:count])
-    return percent(bench.scoring.scores(np.concatenate(parts), bench.reference))
+        for inputs, count in bench.judge.split.runs(BATCH):
+            (part,) = network.run(tuple(map(torch.from_numpy, inputs)), (bench.logits,))
+            parts.append((part.numpy()[:count],))
+    return bench.judge.quality(parts)
 
 
 def timed(call: Callable[[], float]) -> tuple[float, float]:

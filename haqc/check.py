@@ -13,14 +13,18 @@ from haqc import data, onnxfile
 from haqc.data import Dataset, Role
 from haqc.dimensions import Shape
 from haqc.errors import DataError, ModelError, VerificationError
+from haqc.findings import finite
 from haqc.frontend import input_specs
+from haqc.judge import check_labels, rows_of
+from haqc.metrics import Traits, fitting, named
 from haqc.passes.bind import bind
 from haqc.passes.report import SCHEMA
 from haqc.passes.verify import verify, verify_alone
 from haqc.probe import PROBES, Probe
 from haqc.roles import roles
 from haqc.runtime import Runtime
-from haqc.score import percent, scoring_for
+from haqc.scored import scored_output
+from haqc.userfunction import is_function
 
 _LARGEST_REPORT_BYTES = 1 << 28
 _PARTS = {
@@ -61,7 +65,11 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 
 def check_folder_or_file(
-    path: Path, source: str | None, listener: Listener, shapes: Mapping[str, Shape] | None = None
+    path: Path,
+    source: str | None,
+    listener: Listener,
+    shapes: Mapping[str, Shape] | None = None,
+    metric: str | None = None,
 ) -> dict[str, Any]:
     """Verifies a compile's folder against its probe, or a lone file against itself.
 
@@ -70,6 +78,7 @@ def check_folder_or_file(
         source: data to measure the accuracy on again, or ``None``.
         listener: told about what is not checked.
         shapes: shapes of inputs for one sample, where a lone file leaves them open and there are no data.
+        metric: name of what is measured on the data; ``None`` for that of the compile, or what fits data and file.
 
     Raises:
         VerificationError: something differs; the message names the first layer.
@@ -80,9 +89,9 @@ def check_folder_or_file(
         model_path, report = path / "model.onnx", read_report(path)
         model = onnxfile.read(model_path)
         verification = verify(model, Probe.load(path / ".state" / "probe.npz"))
-        expected = report["accuracy"].get("mirror")
+        compiled = report["accuracy"]
     else:
-        model_path, expected = path, None
+        model_path, compiled = path, {}
         model = onnxfile.read(model_path)
         if onnxfile.read_annotations(model) is None:
             raise ModelError(f"'{path}' was not emitted by haqc; compile the model first")
@@ -97,11 +106,14 @@ def check_folder_or_file(
     if not verification.ok:
         raise VerificationError(f"'{model_path}' does not match: {verification.first_difference}; compile again")
     if source is not None:
-        dataset = data.load(source, input_specs(model), model_path)
-        if dataset.reported.labels is None:
-            listener.say(f"'{dataset.name}' has no labels, so no accuracy is measured")
+        name = metric if metric is not None else _metric(compiled, source, model_path)
+        group = 1 if name is None or is_function(name) else named(name).traits.group
+        dataset = data.load(source, input_specs(model), model_path, group=group)
+        problem = _unmeasurable(dataset, name, metric is not None)
+        if problem:
+            listener.say(f"{problem}, so no accuracy is measured")
         else:
-            result["accuracy"] = _accuracy(model_path, dataset, expected)
+            result["accuracy"] = _accuracy(model_path, model, dataset, name, compiled)
     return result
 
 
@@ -112,11 +124,38 @@ def _roles(
     return roles(bind(model, shapes)) if data.describe(source, model_path) is None else None
 
 
-def _accuracy(model_path: Path, dataset: Dataset, expected: float | None) -> dict[str, Any]:
+def _metric(compiled: Mapping[str, Any], source: str, model_path: Path) -> str | None:
+    """Gives the metric that a report names, if there is one, or else the description of the data."""
+    if isinstance(name := compiled.get("metric"), str):
+        return name
+    description = data.describe(source, model_path)
+    return None if description is None else description.metric
+
+
+def _unmeasurable(dataset: Dataset, metric: str | None, is_users: bool) -> str:
+    """Says why nothing is measured; an empty string where something is."""
+    if metric is not None and is_function(metric) and not is_users:  # a report may come from anywhere
+        return f"the metric was the function {metric}, which only --metric may name"
+    traits = Traits(needs_labels=True) if metric is None else named(metric).traits
+    if traits.needs_labels and dataset.reported.labels is None:
+        return f"'{dataset.name}' has no labels"
+    return f"'{metric}' compares with the float model, which is not here" if traits.is_agreement else ""
+
+
+def _accuracy(
+    path: Path, model: ir.Model, dataset: Dataset, name: str | None, compiled: Mapping[str, Any]
+) -> dict[str, Any]:
     """Measures the accuracy on the reported split again."""
-    assert dataset.reported.labels is not None
-    found = Runtime(model_path).first_output(dataset.reported)
-    scoring = scoring_for(found.shape, True)
-    data.check_labels(dataset, scoring.classes)
-    scores = scoring.scores(found, dataset.reported.labels)
-    return {"metric": scoring.metric, "count": len(scores), "emitted": percent(scores), "mirror": expected}
+    runtime, split, output = Runtime(path), dataset.reported, str(scored_output(model).name)
+    shape = runtime.output(output, split.take(slice(0, 1)), 1).shape
+    metric = named(name) if name is not None else fitting(shape, split.labels, is_embedding=False)
+    check_labels(dataset, metric, shape)
+    names = runtime.outputs if metric.traits.needs_all else (output,)
+    value = metric.value(rows_of(metric, split, runtime.runs(names, split), None))
+    return {
+        "metric": metric.name,
+        "unit": metric.traits.unit,
+        "count": len(split),
+        "emitted": finite(value),
+        "mirror": compiled.get("mirror") if compiled.get("metric") == metric.name else None,
+    }

@@ -53,7 +53,14 @@ Data = Annotated[
         show_default="STEM.data.toml beside the model, else data-free",
     ),
 ]
-
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="What networks are judged by: top-1, top-5, agreement, cosine, mae, mse, auc, miou, perplexity, sts, or "
+        "package.module:function.",
+        show_default="top-1 with class labels, else agreement or cosine",
+    ),
+]
 
 _USERS_ERRNOS = frozenset(
     {errno.EACCES, errno.EDQUOT, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM, errno.EROFS}
@@ -138,6 +145,7 @@ def compile_command(
         ),
     ],
     data: Data = None,
+    metric: Metric = None,
     shape: Shapes = None,
     out: Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc")] = None,
     mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
@@ -208,6 +216,7 @@ def compile_command(
         demands=demands,
         out=out if out is not None else Path(f"{model.stem}.haqc"),
         data=data,
+        metric=metric,
         shapes=_shapes(shape),
         mode=mode,
         seed=seed,
@@ -405,6 +414,7 @@ def targets_calibrate(
 def verify_command(
     path: Annotated[Path, typer.Argument(help="Folder of a compile, or an emitted file.", show_default=False)],
     data: Data = None,
+    metric: Metric = None,
     shape: Shapes = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -414,7 +424,7 @@ def verify_command(
     from haqc.check import check_folder_or_file  # noqa: PLC0415
 
     with _terminal(quiet or as_json) as ui:
-        result = check_folder_or_file(path, data, ui, _shapes(shape))
+        result = check_folder_or_file(path, data, ui, _shapes(shape), metric)
     if as_json:
         typer.echo(json.dumps(result))
     elif not quiet:

@@ -22,6 +22,7 @@ from haqc.errors import ModelError, ResumeError, VerificationError
 from haqc.findings import Findings, notes, versions
 from haqc.folder import OutputFolder
 from haqc.frontend import Front, shapes_of
+from haqc.metrics import Metric, named
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.clean import remarks
@@ -40,7 +41,6 @@ from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.roles import roles
 from haqc.samples import Samples, telling
-from haqc.score import percent
 from haqc.searchlog import SearchLog
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
@@ -75,7 +75,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         for sentence in remarks(front.model):
             ui.say(sentence)
     with clock.part("data"):
-        dataset = None if data.describe(request.data, request.model) is None else _load(request, front)
+        description = data.describe(request.data, request.model)
+        metric = _metric(request, description)
+        dataset = None if description is None else _load(request, front, metric)
     with clock.part("parse"):
         shapes = dict(request.shapes) if dataset is None else shapes_of(dataset, front.model)
         bound = front.bound(shapes)
@@ -86,9 +88,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         if dataset is None:
             dataset = _imagine(request, front, bound, mirror, effort)
         reference = onnxfile.serialise(front.model) if front.is_quantised else request.model
-        samples = Samples.judge(dataset, reference, front.model, effort, ui)
+        samples = Samples.judge(dataset, reference, front.model, effort, metric, ui)
         require_equal(mirror, front, samples.runtime, dataset.train)
-    plan = Plan.of(request, effort, dataset, samples.scoring)
+    plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)
     if plan.long.samples:
         mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
     fingerprint = _fingerprint(request, problem, samples, plan)
@@ -138,8 +140,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         measured = samples.measure(network, tuned, tuned_float, found, emitted, effort.run)
         if not measured.agrees:
             raise _mismatch(
-                f"it scores {percent(measured.emitted):.2f} % where the mirror scores {percent(measured.mirror):.2f} % "
-                f"(allowed are {measured.tolerance:.2f} points)"
+                f"its {measured.metric.name} is {measured.value(measured.emitted):.6g} where the mirror's is "
+                f"{measured.value(measured.mirror):.6g} (allowed is a difference of {measured.tolerance:.3g})"
             )
     findings = Findings(
         graph=problem.graph,
@@ -151,7 +153,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         policy=policy,
         search=found,
         measured=measured,
-        scoring=samples.scoring,
+        judge=samples.search,
         dataset=samples.dataset,
         verification=verification.to_json(),
         sensitivity=sensitivity,
@@ -168,8 +170,15 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     return Compiled(folder.path, found_all)
 
 
-def _load(request: Request, front: Front) -> Dataset:
-    return data.load(request.data, front.inputs(request.shapes), request.model, seed=request.seed)
+def _metric(request: Request, description: data.Description | None) -> Metric | None:
+    """Gives the metric that the command line names, else that of the description, else none."""
+    name = request.metric if request.metric is not None or description is None else description.metric
+    return None if name is None else named(name)
+
+
+def _load(request: Request, front: Front, metric: Metric | None) -> Dataset:
+    specs, group = front.inputs(request.shapes), 1 if metric is None else metric.traits.group
+    return data.load(request.data, specs, request.model, seed=request.seed, group=group)
 
 
 def _imagine(request: Request, front: Front, bound: ir.Model, mirror: Mirror, effort: Effort) -> Dataset:
@@ -193,6 +202,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
     """Gives everything that the trials depend on."""
     options = {
         "mode": problem.table.mode,
+        "metric": samples.search.metric.name,
         "finetune": plan.short.samples,
         "final_finetune": plan.final_samples,
         "reconstruct": plan.fitting.samples,
@@ -282,13 +292,16 @@ def _search(
         known.update(zip((policy.key for policy in fresh), scores, strict=True))
         return [known[policy.key] for policy in policies]
 
-    bars: dict[str, Task] = {}
+    judge, bars = samples.search, dict[str, Task]()
     done: dict[str, int] = {}
 
     def progress(allocator: str, evaluated: int, total: int, best: float) -> None:
         if allocator not in bars:
             bars[allocator] = ui.task(f"search: {allocator}", total)
-        bars[allocator].advance(evaluated - done.get(allocator, 0), f"best {best:.2f} %")
+        bars[allocator].advance(
+            evaluated - done.get(allocator, 0),
+            f"best {judge.value_at(best):.4g} {judge.metric.traits.unit}",
+        )
         done[allocator] = evaluated
 
     return search(
@@ -297,7 +310,7 @@ def _search(
         problem.table.price,
         evaluate,
         baseline=problem.baseline,
-        float_accuracy=samples.float_accuracy,
+        float_accuracy=samples.search.float_quality,
         sensitivity=sensitivity,
         options=SearchOptions(evaluations=request.evaluations, seed=request.seed),
         record=log.record,

@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from haqc.passes.report.wording import (
+    METRIC_WORDS,
     NOT_AVAILABLE,
     agreement_reason,
+    difference,
+    figure,
     is_agreement,
-    percent,
-    points,
     quantity,
     score_name,
     share,
@@ -304,8 +305,9 @@ def verification(content: Mapping[str, Any]) -> Group:
         lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} {end}"))
     accuracy = content.get("accuracy")
     if accuracy is not None:
-        name = f"{accuracy['metric']} accuracy"
-        lines.append(Text(f"  {name} {percent(accuracy['emitted'])} on {accuracy['count']:,} held-out samples"))
+        name = shortened(METRIC_WORDS.get(accuracy["metric"], accuracy["metric"]), 30)
+        value = figure(accuracy["emitted"], accuracy["unit"])
+        lines.append(Text(f"  {name} {value} on {accuracy['count']:,} held-out samples"))
     return Group(*lines)
 
 
@@ -323,13 +325,14 @@ def _opening(content: Mapping[str, Any]) -> list[Text]:
 
 
 def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
+    unit = content["accuracy"]["unit"]
     lines = [
         *_accuracy_lines(content["accuracy"]),
-        *_reconstruction_lines(content["reconstruction"]),
+        *_reconstruction_lines(content["reconstruction"], unit),
         *(_budget_line(limit) for limit in content["cost"]["budget"]),
-        _allocator_line(content["allocators"]),
+        _allocator_line(content["allocators"], unit),
         *([Text(_INTERRUPTED)] if content["interrupted"] else []),
-        *_verification_lines(content["verification"]),
+        *_verification_lines(content["verification"], unit),
     ]
     if folder is not None:
         lines.append(Text(f"Report: {visible(str(folder / 'report.html'))}", overflow="fold"))
@@ -337,26 +340,27 @@ def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
 
 
 def _accuracy_lines(accuracy: Mapping[str, Any]) -> list[Text]:
-    name, data = score_name(accuracy), shortened(accuracy["data"], 24)
+    name, data, unit = shortened(score_name(accuracy), 44), shortened(accuracy["data"], 24), accuracy["unit"]
     measured = Text(f"{name[0].upper()}{name[1:]} on {accuracy['count']:,} held-out samples of {data}:")
-    error = spread(accuracy["standard_error"])
-    emitted = Text(f"  emitted file {percent(accuracy['emitted'])} (standard error {error})")
+    error = spread(accuracy["standard_error"], unit)
+    emitted = Text(f"  emitted file {figure(accuracy['emitted'], unit)} (standard error {error})")
     compared = Text(
-        f"  {points(accuracy['difference'])} (paired standard error {spread(accuracy['paired_standard_error'])}) "
-        f"against {percent(accuracy['reference'])}"
+        f"  {difference(accuracy['difference'], unit)} "
+        f"(paired standard error {spread(accuracy['paired_standard_error'], unit)}) "
+        f"against {figure(accuracy['reference'], unit)}"
     )
     others = Text(
-        f"  float {percent(accuracy['float'])}, float fine-tuned {percent(accuracy['float_finetuned'])}, "
-        f"mirror {percent(accuracy['mirror'])}"
+        f"  float {figure(accuracy['float'], unit)}, float fine-tuned {figure(accuracy['float_finetuned'], unit)}, "
+        f"mirror {figure(accuracy['mirror'], unit)}"
     )
     emitted.stylize("bold", 0, emitted.plain.index("("))
     return [measured, emitted, compared, others]
 
 
-def _reconstruction_lines(reconstruction: Mapping[str, Any] | None) -> list[Text]:
+def _reconstruction_lines(reconstruction: Mapping[str, Any] | None, unit: str) -> list[Text]:
     if reconstruction is None:
         return []
-    before, after = (percent(reconstruction["search"][name]) for name in ("before", "after"))
+    before, after = (figure(reconstruction["search"][name], unit) for name in ("before", "after"))
     undone = "" if reconstruction["is_kept"] else ", so undone"
     return [Text(f"  reconstructed without labels: {before} -> {after} on the search split{undone}")]
 
@@ -367,15 +371,15 @@ def _budget_line(limit: Mapping[str, Any]) -> Text:
     return line.append("met" if limit["met"] else "NOT MET", style="green" if limit["met"] else "bold red")
 
 
-def _allocator_line(allocators: Sequence[Mapping[str, Any]]) -> Text:
+def _allocator_line(allocators: Sequence[Mapping[str, Any]], unit: str) -> Text:
     words = [
-        f"{shortened(entry['name'], 20)} {percent(entry['accuracy'])}{' (emitted)' if entry['emitted'] else ''}"
+        f"{shortened(entry['name'], 20)} {figure(entry['accuracy'], unit)}{' (emitted)' if entry['emitted'] else ''}"
         for entry in allocators
     ]
     return Text(f"Allocators, on the search split: {', '.join(words)}")
 
 
-def _verification_lines(verification: Mapping[str, Any]) -> list[Text]:
+def _verification_lines(verification: Mapping[str, Any], unit: str) -> list[Text]:
     agreed = [consumer["name"] for consumer in verification["consumers"] if consumer["ok"]]
     kinds = {consumer.get("compared", "codes") for consumer in verification["consumers"]}
     what = "codes" if kinds == {"codes"} else "weights and values"
@@ -386,8 +390,8 @@ def _verification_lines(verification: Mapping[str, Any]) -> list[Text]:
             lines.append(Text(f"NOT VERIFIED in {visible(consumer['name'])}: {where}", style="bold red"))
     result = verification["accuracy"]
     if not result["ok"]:
-        figures = f"mirror {percent(result['mirror'])}, emitted file {percent(result['emitted'])}"
-        lines.append(Text(f"NOT VERIFIED: {figures}, tolerance {spread(result['tolerance'])}", style="bold red"))
+        figures = f"mirror {figure(result['mirror'], unit)}, emitted file {figure(result['emitted'], unit)}"
+        lines.append(Text(f"NOT VERIFIED: {figures}, tolerance {spread(result['tolerance'], unit)}", style="bold red"))
     return lines
 
 

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import numpy as np
-
 from haqc import __version__
 from haqc.budget import Budget, Cost, Limit
 from haqc.costmodel.pricelist import PriceList
 from haqc.data.split import Dataset
 from haqc.graph import Graph
+from haqc.judge import Judge
+from haqc.metrics import Metric, Rows, paired_standard_error, quality, standard_error
 from haqc.policy import Policy, Space
 from haqc.recovery import Recovery
 from haqc.result import AllocatorResult, SearchResult
-from haqc.score import Scoring, paired_standard_error, percent, standard_error
 from haqc.target import Target
 
 REPORT_SCHEMA = 1
@@ -32,59 +31,83 @@ _PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnx-ir", "numpy")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Scores per sample on the reported split, and in percent on the search split.
+    """What the metric's values on the reported split follow from, and its values on the search split.
 
     Attributes:
-        original, mirror, emitted: float model, quantised mirror, and emitted file in onnxruntime at its defaults.
+        metric: what was measured.
+        original, mirror, emitted: rows of float model, quantised mirror, and emitted file in onnxruntime at its
+            defaults, one for each sample.
         finetuned: the float network fine-tuned by the same recipe; ``None`` when nothing was fine-tuned.
-        search: the same figures on the search split, by name (there the emitted file is not run).
+        search: the values on the search split, by name (there the emitted file is not run).
         search_count: samples of the search split that were used.
     """
 
-    original: np.ndarray
-    finetuned: np.ndarray | None
-    mirror: np.ndarray
-    emitted: np.ndarray
+    metric: Metric
+    original: Rows
+    finetuned: Rows | None
+    mirror: Rows
+    emitted: Rows
     search: Mapping[str, float | None]
     search_count: int
 
+    def value(self, rows: Rows) -> float:
+        """Gives the metric's value."""
+        return self.metric.value(rows)
+
     @property
-    def reference(self) -> np.ndarray:
+    def reference(self) -> Rows:
         """The better float network: what a quantised one has to stand beside."""
-        if self.finetuned is not None and self.finetuned.mean() > self.original.mean():
-            return self.finetuned
+        original = self.value(self.original)
+        if self.finetuned is not None:
+            finetuned = quality(self.metric, self.value(self.finetuned), original)
+            if finetuned > quality(self.metric, original, original):
+                return self.finetuned
         return self.original
 
     @property
     def tolerance(self) -> float:
-        """Points by which the emitted file's score may differ from the mirror's."""
-        return max(0.1, 2 * paired_standard_error(self.emitted, self.mirror))
+        """The difference, in the metric's unit, that is allowed between the emitted file's value and the mirror's.
+
+        It is a tenth of a point, or a thousandth of a value that is no percentage, or two paired standard errors.
+        """
+        least = 0.1 if self.metric.traits.unit == "%" else 0.001 * abs(self.value(self.mirror))
+        return max(least, 2 * paired_standard_error(self.metric, self.emitted, self.mirror))
 
     @property
     def agrees(self) -> bool:
         """Whether the emitted file scores what the mirror scores."""
-        return abs(percent(self.emitted) - percent(self.mirror)) <= self.tolerance
+        emitted, mirror = self.value(self.emitted), self.value(self.mirror)
+        if not math.isfinite(mirror):
+            return emitted == mirror or (math.isnan(emitted) and math.isnan(mirror))
+        return abs(emitted - mirror) <= self.tolerance
 
-    def to_json(self, scoring: Scoring, dataset: Dataset) -> dict[str, Any]:
-        """Gives the report's block ``accuracy``."""
+    def to_json(self, dataset: Dataset) -> dict[str, Any]:
+        """Gives the report's block ``accuracy``; what is not finite stands as null."""
+        metric, traits = self.metric, self.metric.traits
+        original, mirror, emitted = (self.value(rows) for rows in (self.original, self.mirror, self.emitted))
+        reference = self.reference
+        figures = {
+            "float": original,
+            "float_finetuned": None if self.finetuned is None else self.value(self.finetuned),
+            "reference": self.value(reference),
+            "mirror": mirror,
+            "emitted": emitted,
+            "standard_error": standard_error(metric, self.emitted),
+            "difference": emitted - self.value(reference),
+            "paired_standard_error": paired_standard_error(metric, self.emitted, reference),
+        }
         return {
-            "metric": scoring.metric,
-            "unit": "%",
+            "metric": metric.name,
+            "unit": traits.unit,
+            "higher_is_better": traits.higher_is_better,
             "data": dataset.name,
             "split": "reported",
             "count": len(self.emitted),
-            "float": percent(self.original),
-            "float_finetuned": None if self.finetuned is None else percent(self.finetuned),
-            "reference": percent(self.reference),
-            "mirror": percent(self.mirror),
-            "emitted": percent(self.emitted),
-            "standard_error": standard_error(self.emitted),
-            "difference": percent(self.emitted) - percent(self.reference),
-            "paired_standard_error": paired_standard_error(self.emitted, self.reference),
-            "labels": scoring.is_accuracy,
+            **{name: finite(value) for name, value in figures.items()},
+            "labels": not traits.is_agreement,
             "data_free": dataset.synthetic,
             "made_up": dict(dataset.made_up),
-            "search": {"count": self.search_count, **self.search},
+            "search": {"count": self.search_count, **{name: finite(value) for name, value in self.search.items()}},
         }
 
 
@@ -101,7 +124,7 @@ class Findings:
     policy: Policy
     search: SearchResult
     measured: Measured
-    scoring: Scoring
+    judge: Judge
     dataset: Dataset
     verification: Mapping[str, Any]
     sensitivity: Mapping[tuple[str, int], float]
@@ -124,30 +147,40 @@ class Findings:
                 "weights": self.graph.weight_values,
             },
             "target": target_json(self.target, self.table),
-            "accuracy": self.measured.to_json(self.scoring, self.dataset),
+            "accuracy": self.measured.to_json(self.dataset),
             "cost": _cost(self.table, self.budget, self.policy),
             "storage": dict(self.stored),
             "allocators": [self._allocator(result) for result in self.search.allocators],
             "finalists": [
-                {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": accuracy}
-                for trial, accuracy in self.search.finalists
+                {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": self._value(quality)}
+                for trial, quality in self.search.finalists
             ],
-            "reconstruction": None if self.recovery is None else self.recovery.to_json(),
+            "reconstruction": self._reconstruction(),
             "interrupted": self.search.interrupted,
             "verification": self._verification(),
             "layers": self._layers(),
             "left_out": [{"name": left.node, "op": left.op, "reason": left.reason} for left in self.graph.left_out],
-            "trials": [trial.to_json() for trial in self.search.trials],
+            "trials": [trial.to_json() | {"accuracy": self._value(trial.accuracy)} for trial in self.search.trials],
             "provenance": {"haqc": __version__, **self.fingerprint},
             "seconds": dict(self.seconds),
         }
+
+    def _value(self, points: float) -> float | None:
+        """Gives the metric's value of a quality on the search split; ``None`` where that is not finite."""
+        return finite(self.judge.value_at(points))
+
+    def _reconstruction(self) -> dict[str, Any] | None:
+        if self.recovery is None:
+            return None
+        search = {"before": self._value(self.recovery.before), "after": self._value(self.recovery.after)}
+        return self.recovery.to_json() | {"search": search}
 
     def _allocator(self, result: AllocatorResult) -> dict[str, Any]:
         best = result.best
         return {
             "name": result.name,
             "cost": None if best is None else best.cost.to_json(),
-            "accuracy": None if best is None else best.accuracy,
+            "accuracy": None if best is None else self._value(best.accuracy),
             "evaluations": result.evaluations,
             "seconds": result.seconds,
             "emitted": self.search.best.allocator == result.name,
@@ -155,9 +188,9 @@ class Findings:
 
     def _verification(self) -> dict[str, Any]:
         accuracy = {
-            "mirror": percent(self.measured.mirror),
-            "emitted": percent(self.measured.emitted),
-            "tolerance": self.measured.tolerance,
+            "mirror": finite(self.measured.value(self.measured.mirror)),
+            "emitted": finite(self.measured.value(self.measured.emitted)),
+            "tolerance": finite(self.measured.tolerance),
             "ok": self.measured.agrees,
         }
         return {**self.verification, "accuracy": accuracy}
@@ -238,6 +271,11 @@ def target_json(target: Target, table: PriceList) -> dict[str, Any]:
         "energy_grade": energy_grade,
         "sources": dict(target.sources),
     }
+
+
+def finite(value: float | None) -> float | None:
+    """Gives a figure as a report holds it: ``None`` for what is infinite or no number."""
+    return None if value is None or not math.isfinite(value) else value
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,6 @@ from haqc.effort import Effort
 from haqc.errors import DataError
 from haqc.reconstruct import Fitting
 from haqc.request import Request
-from haqc.score import Scoring
 from haqc.train import Recipe
 
 FINALISTS = 6
@@ -47,22 +46,28 @@ class Plan:
     fitting: Fitting
 
     @classmethod
-    def of(cls, request: Request, effort: Effort, dataset: Dataset, scoring: Scoring) -> Plan:
+    def of(cls, request: Request, effort: Effort, dataset: Dataset, *, has_targets: bool) -> Plan:
         """Settles what the request leaves open: without labels, nothing is trained.
 
+        Args:
+            request: what was asked for.
+            effort: what the model's size allows.
+            dataset: the data.
+            has_targets: whether labels, or the inputs of an autoencoder, say what the outputs should be.
+
         Raises:
-            DataError: the labels are to take part, and there are none.
+            DataError: the labels are to take part, and there are none to train on.
         """
-        if request.label_share and not scoring.is_accuracy:
+        if request.label_share and not has_targets:
             raise DataError(
-                f"--label-share {request.label_share:g} needs labels, and '{dataset.name}' has none; give labels, or "
-                "leave the option out to learn from the float network alone"
+                f"--label-share {request.label_share:g} needs labels that the metric can be trained on, and "
+                f"'{dataset.name}' has none; give labels, or leave the option out to learn from the float network alone"
             )
         first, last = request.finetune, request.final_finetune
         if first is None:
-            first = effort.short if scoring.is_accuracy else 0
+            first = effort.short if has_targets else 0
         if last is None:
-            is_wanted = scoring.is_accuracy if request.finetune is None else request.finetune > 0
+            is_wanted = has_targets if request.finetune is None else request.finetune > 0
             last = effort.long if is_wanted else 0
 
         def batch(size: int) -> int:
@@ -70,7 +75,7 @@ class Plan:
             return min(size, effort.step, max(4, len(dataset.train) // 8))
 
         wanted = effort.reconstruct if request.reconstruct is None else request.reconstruct
-        share = (LABEL_SHARE if request.label_share is None else request.label_share) if scoring.is_accuracy else 0.0
+        share = (LABEL_SHARE if request.label_share is None else request.label_share) if has_targets else 0.0
         any_length = Recipe(0, label_share=share)
         short = replace(any_length, samples=first, batch=batch(16), relative_rate=0.002, step_rate=0.003)
         long = replace(any_length, samples=last, batch=batch(64), checkpoints=CHECKPOINTS) if last else short

@@ -28,19 +28,14 @@ def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) ->
     exposed = problem.model.clone()
     exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
     teacher = Runtime(onnxfile.serialise(exposed))
-    reference = samples.search_reference
-    if not samples.scoring.is_accuracy:
-        reference = teacher.output(samples.logits, samples.search, run)
     return Bench(
         model=onnxfile.serialise(problem.model),
         graph=problem.graph,
         calibration=Calibration({}, {}, 0),
         logits=samples.logits,
-        scoring=samples.scoring,
+        judge=samples.search,
         train=train,
         teacher=teacher.output(samples.logits, train, run) if plan.long.samples else np.empty(0, np.float32),
-        search=samples.search,
-        reference=reference,
         probe=train.take(slice(0, plan.effort.sensitivity)),
         run=run,
         short=plan.short,

@@ -29,7 +29,7 @@ class Recovery:
 
     Attributes:
         done: what was done.
-        before, after: score on the search split, in percent, before and after it.
+        before, after: quality on the search split before and after it.
     """
 
     done: Reconstruction

@@ -27,6 +27,7 @@ class Request:
         demands: the budget.
         out: output folder.
         data: what ``--data`` names, or ``None``.
+        metric: name of the metric, or ``package.module:function``; ``None`` for what fits the data and the output.
         shapes: shapes of inputs for one sample, by name, where the data do not say them.
         mode: mode of the cost model, or ``None`` for the target's default.
         seed: of everything random.
@@ -54,6 +55,7 @@ class Request:
     demands: tuple[Demand, ...]
     out: Path
     data: str | None = None
+    metric: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     mode: str | None = None
     seed: int = 0

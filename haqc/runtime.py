@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,28 +69,41 @@ class Runtime:
     def output(self, name: str, split: Split, size: int = 250) -> np.ndarray:
         """Gives an output over a whole split, shape ``[N, ...]``.
 
-        A model with a static batch gets exactly that many samples a run; the last run is filled up and cut.
-
         Raises:
             ModelError: the runtime fails on these inputs, or the output has not one row for each sample.
         """
-        parts: list[np.ndarray] = []
+        return np.concatenate([part for (part,) in self.runs((name,), split, size)])
+
+    def runs(self, names: tuple[str, ...], split: Split, size: int = 250) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yields some outputs for at most ``size`` samples after the other, in order, shapes ``[samples, ...]``.
+
+        A model with a static batch gets exactly that many samples a run; the last run is filled up and cut.
+
+        Raises:
+            ModelError: the runtime fails on these inputs, or an output has not one row for each sample.
+        """
+        shapes: dict[str, tuple[int, ...]] = {}
         for inputs, count in replace(split, samples_per_run=self.samples_per_run).runs(size):
-            result = self.run(dict(zip(self.inputs, inputs, strict=True)))[name]
-            samples = len(inputs[0])
-            if result.shape[:1] != (samples,):
-                raise ModelError(
-                    f"output '{name}' has shape {list(result.shape)} for {samples} samples; haqc scores one row for "
-                    "each sample: export the model with the batch first in its outputs as well"
-                )
-            if parts and result.shape[1:] != parts[0].shape[1:]:
-                raise ModelError(
-                    f"output '{name}' has samples of shape {list(parts[0].shape[1:])} in one run and of "
-                    f"{list(result.shape[1:])} in another; haqc scores outputs whose shape follows from the inputs' "
-                    "shapes alone: export the model with a fixed batch, or without this output"
-                )
-            parts.append(result[:count])
-        return np.concatenate(parts)
+            results = self.run(dict(zip(self.inputs, inputs, strict=True)))
+            for name in names:
+                _check_rows(name, results[name].shape, len(inputs[0]), shapes)
+            yield tuple(results[name][:count] for name in names)
+
+
+def _check_rows(name: str, shape: tuple[int, ...], samples: int, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuses an output without one row for each sample, or with other rows than in the first run."""
+    if shape[:1] != (samples,):
+        raise ModelError(
+            f"output '{name}' has shape {list(shape)} for {samples} samples; haqc scores one row for each sample: "
+            "export the model with the batch first in its outputs as well"
+        )
+    first = shapes.setdefault(name, shape[1:])
+    if shape[1:] != first:
+        raise ModelError(
+            f"output '{name}' has samples of shape {list(first)} in one run and of {list(shape[1:])} in another; haqc "
+            "scores outputs whose shape follows from the inputs' shapes alone: export the model with a fixed batch, or "
+            "without this output"
+        )
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,10 +19,10 @@ from torch.nn import functional
 from haqc.data.split import Split
 from haqc.errors import DataError
 from haqc.graph import Graph
+from haqc.metrics import Metric
 from haqc.mirror.inference import Inference
 from haqc.mirror.module import Mirror
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.score import Scoring
 
 _SMALLEST_RMS = 1e-4
 """Root mean square assumed for tensors that are (nearly) zero, such as fresh biases."""
@@ -66,7 +66,7 @@ def fine_tune(
     logits: str,
     split: Split,
     teacher: np.ndarray,
-    scoring: Scoring,
+    metric: Metric,
     recipe: Recipe,
     seed: int,
     advance: Callable[[int], None] = lambda samples: None,
@@ -80,7 +80,7 @@ def fine_tune(
         logits: tensor the losses are computed on (the input of a final Softmax).
         split: the training split.
         teacher: logits of a float network on that split, shape ``[N, ...]``.
-        scoring: says whether the labels are used and whether the logits classify.
+        metric: says what the labels are, and whether the logits classify.
         recipe: how long and how fast.
         seed: of the order of the samples.
         advance: called with the number of samples after each step.
@@ -105,10 +105,11 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, recipe))
     looks = {round(recipe.steps * (look + 1) / recipe.checkpoints) for look in range(recipe.checkpoints)}
     for step, index in enumerate(_order(len(split), recipe, seed), 1):
-        inputs = tuple(torch.from_numpy(array) for array in split.inputs(index))
-        labels = None if split.labels is None or not scoring.is_accuracy else torch.from_numpy(split.labels[index])
-        (student,) = network.run(inputs, (logits,))
-        loss = _loss(student, torch.from_numpy(teacher[index]), labels, scoring, recipe)
+        inputs = split.inputs(index)
+        (student,) = network.run(tuple(torch.from_numpy(array) for array in inputs), (logits,))
+        labels, shape = None if split.labels is None else split.labels[index], tuple(student.shape)
+        aim = Aim(metric.targets(inputs, labels, shape), metric.class_axis(labels, shape))
+        loss = _loss(student, torch.from_numpy(teacher[index]), aim, recipe)
         if not torch.isfinite(loss):
             raise DataError("the loss became infinite or NaN while fine-tuning; check the data's scaling")
         optimiser.zero_grad()
@@ -123,13 +124,19 @@ def fine_tune(
 
 def outputs(network: Mirror | QuantisedMirror, tensor: str, split: Split, batch: int = 250) -> np.ndarray:
     """Gives one tensor over a whole split, shape ``[N, ...]``."""
+    return np.concatenate([part for (part,) in runs(network, (tensor,), split, batch)])
+
+
+def runs(
+    network: Mirror | QuantisedMirror, tensors: tuple[str, ...], split: Split, batch: int
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yields some tensors for at most ``batch`` samples after the other, in order, shapes ``[samples, ...]``."""
     mirror = network.mirror if isinstance(network, QuantisedMirror) else network
     inference = Inference(mirror, network.quantisers, {})
-    parts = []
     for inputs, count in split.runs(batch):
         given = dict(zip(mirror.inputs, map(torch.from_numpy, inputs), strict=True))
-        parts.append(inference.run(given, (tensor,))[tensor].numpy()[:count])
-    return np.concatenate(parts)
+        found = inference.run(given, tensors)
+        yield tuple(found[tensor].numpy()[:count] for tensor in tensors)
 
 
 def _fitted(recipe: Recipe, split: Split) -> Recipe:
@@ -140,19 +147,46 @@ def _fitted(recipe: Recipe, split: Split) -> Recipe:
     return replace(recipe, batch=each, samples=-(-recipe.samples // each) * each)
 
 
-def _loss(student: Tensor, teacher: Tensor, labels: Tensor | None, scoring: Scoring, recipe: Recipe) -> Tensor:
-    if scoring.classes == 0:
-        return functional.mse_loss(student, teacher) / (teacher.square().mean() + 1e-12)
-    soft = functional.kl_div(
-        functional.log_softmax(student / recipe.temperature, dim=-1),
-        functional.log_softmax(teacher / recipe.temperature, dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    ) * (recipe.temperature**2)
-    if labels is None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Aim:
+    """What a batch's outputs should be, beside those of the float network.
+
+    Attributes:
+        targets: class numbers, negative where none counts, or values; ``None`` where there are none.
+        class_axis: axis of the scores of classes, ``None`` where the outputs are no such scores.
+    """
+
+    targets: np.ndarray | None
+    class_axis: int | None
+
+
+def _loss(student: Tensor, teacher: Tensor, aim: Aim, recipe: Recipe) -> Tensor:
+    soft = _distillation(student, teacher, aim.class_axis, recipe.temperature)
+    if aim.targets is None:
         return soft
-    hard = functional.cross_entropy(student, labels)
+    hard = _label_loss(student, torch.from_numpy(aim.targets), aim.class_axis)
     return recipe.label_share * hard + (1 - recipe.label_share) * soft
+
+
+def _distillation(student: Tensor, teacher: Tensor, axis: int | None, temperature: float) -> Tensor:
+    """Gives the divergence of the softened classes, the mean over all places, or a share of the values' mean square."""
+    if axis is None:
+        return functional.mse_loss(student, teacher) / (teacher.square().mean() + 1e-12)
+    divergence = functional.kl_div(
+        functional.log_softmax(student / temperature, dim=axis),
+        functional.log_softmax(teacher / temperature, dim=axis),
+        reduction="sum",
+        log_target=True,
+    )
+    return divergence * (temperature**2 * student.shape[axis] / student.numel())
+
+
+def _label_loss(student: Tensor, targets: Tensor, axis: int | None) -> Tensor:
+    """Gives the cross entropy of class numbers, those below 0 left out, or values' squared error."""
+    if axis is None:
+        return functional.mse_loss(student, targets) / (targets.square().mean() + 1e-12)
+    summed = functional.cross_entropy(student.movedim(axis, 1), targets.clamp(min=-1), ignore_index=-1, reduction="sum")
+    return summed / (targets >= 0).sum().clamp(min=1)
 
 
 def _rate(step: int, recipe: Recipe) -> float:

@@ -19,14 +19,14 @@ import torch
 from haqc.calibration import Calibration
 from haqc.data.split import Split
 from haqc.graph import Graph
+from haqc.judge import Judge
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.codebook import CodebookQuantiser
 from haqc.mirror.quantised import ActivationQuantiser, QuantisedMirror, State, WeightQuantiser
 from haqc.policy import Policy
 from haqc.reconstruct import Fitting, reconstruct
 from haqc.recovery import Recovery
-from haqc.score import Scoring, percent
-from haqc.train import Recipe, fine_tune, outputs
+from haqc.train import Recipe, fine_tune, outputs, runs
 
 Advance = Callable[[int], None]
 
@@ -39,12 +39,10 @@ class Bench:
         model: the cleaned model, serialised.
         graph: its layer IR.
         calibration: grids of all operands, at these parameters.
-        logits: tensor that is trained and scored (the input of a final Softmax).
-        scoring: what a score means.
+        logits: tensor that is trained (the input of a final Softmax).
+        judge: what networks are judged by, and the part of the search split they are judged on.
         train: the training split.
         teacher: logits on it that are learned from, shape ``[N, ...]``; empty when nothing is trained.
-        search: the part of the search split that scores, and what it is scored against.
-        reference: labels, or the float network's logits, on it.
         probe: a few training samples for sensitivities.
         run: samples that run forward together at most.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
@@ -57,11 +55,9 @@ class Bench:
     graph: Graph
     calibration: Calibration
     logits: str
-    scoring: Scoring
+    judge: Judge
     train: Split
     teacher: np.ndarray
-    search: Split
-    reference: np.ndarray
     probe: Split
     run: int
     short: Recipe
@@ -78,7 +74,7 @@ class Tuned:
 
     Attributes:
         state: what became of it.
-        accuracy: its score on the search split, in percent.
+        accuracy: its quality on the search split.
         recovery: what a reconstruction did; ``None`` after a fine-tune.
     """
 
@@ -103,11 +99,11 @@ class Worker:
         return parameters(self.mirror, self.bench.graph) | dict(self.bench.start)
 
     def score(self, widths: Mapping[str, int], advance: Advance) -> float:
-        """Gives the accuracy of a policy after the short fine-tune, in percent of the search split."""
+        """Gives the quality of a policy on the search split after the short fine-tune."""
         return self._tune(self._quantised(widths), self.bench.short, advance)
 
     def rescore(self, widths: Mapping[str, int], advance: Advance) -> float:
-        """Gives the accuracy of a finalist after the middle fine-tune, in percent of the search split."""
+        """Gives the quality of a finalist on the search split after the middle fine-tune."""
         return self._tune(self._quantised(widths), self.bench.middle, advance)
 
     def tune(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
@@ -176,7 +172,8 @@ class Worker:
         if recipe.samples and recipe.checkpoints:
             look()
         fine_tune(
-            *(network, bench.graph, bench.logits, bench.train, bench.teacher, bench.scoring, recipe, bench.seed),
+            *(network, bench.graph, bench.logits, bench.train, bench.teacher, bench.judge.metric, recipe),
+            bench.seed,
             advance=advance,
             checkpoint=look,
         )
@@ -189,8 +186,8 @@ class Worker:
         return kept.score
 
     def _score(self, network: Mirror | QuantisedMirror) -> float:
-        found = outputs(network, self.bench.logits, self.bench.search, self.bench.run)
-        return percent(self.bench.scoring.scores(found, self.bench.reference))
+        judge = self.bench.judge
+        return judge.quality(runs(network, judge.outputs, judge.split, self.bench.run))
 
     def _state(self, network: Mirror | QuantisedMirror) -> State:
         if isinstance(network, QuantisedMirror):

@@ -89,7 +89,7 @@ def test_the_accuracy_is_measured_again(haqc: CommandLine, compiled: Compiled) -
     outcome = haqc("verify", compiled.folder, "--data", DATA, "--json")
     assert (outcome.code, outcome.err) == (0, "")
     accuracy = read_report(compiled.folder)["accuracy"]
-    expected = {key: accuracy[key] for key in ("metric", "count", "emitted", "mirror")}
+    expected = {key: accuracy[key] for key in ("metric", "unit", "count", "emitted", "mirror")}
     assert json.loads(outcome.out)["accuracy"] == expected
     shown = haqc("verify", compiled.folder, "--data", DATA).out.splitlines()[-1]
     assert shown == f"  top-1 accuracy {accuracy['emitted']:.2f} % on 540 held-out samples"

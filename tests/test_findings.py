@@ -14,8 +14,8 @@ from haqc.costmodel import build_table
 from haqc.data.split import Dataset, Split, Transform
 from haqc.findings import Measured, notes, versions
 from haqc.frontend import pose
+from haqc.metrics import named
 from haqc.policy import baseline
-from haqc.score import Scoring
 
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.command_line"]
 
 
-def measured(original: str, mirror: str, emitted: str, finetuned: str | None = None) -> Measured:
+def measured(original: str, mirror: str, emitted: str, finetuned: str | None = None, metric: str = "top-1") -> Measured:
     """Makes scores out of strings of hits (1) and misses (0)."""
 
     def scores(hits: str) -> np.ndarray:
-        return np.array([float(hit) for hit in hits])
+        return np.array([[float(hit)] for hit in hits])
 
     tuned = None if finetuned is None else scores(finetuned)
-    return Measured(scores(original), tuned, scores(mirror), scores(emitted), {"float": 50.0}, 7)
+    return Measured(named(metric), scores(original), tuned, scores(mirror), scores(emitted), {"float": 50.0}, 7)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def dataset() -> Dataset:
 
 
 def test_the_reference_is_the_better_float_network() -> None:
-    assert measured("1100", "1100", "1100").reference.tolist() == [1, 1, 0, 0]
-    assert measured("1100", "1100", "1100", "1110").reference.tolist() == [1, 1, 1, 0]
-    assert measured("1100", "1100", "1100", "1000").reference.tolist() == [1, 1, 0, 0]
-    assert measured("1100", "1100", "1100", "0011").reference.tolist() == [1, 1, 0, 0]
+    assert measured("1100", "1100", "1100").reference[:, 0].tolist() == [1, 1, 0, 0]
+    assert measured("1100", "1100", "1100", "1110").reference[:, 0].tolist() == [1, 1, 1, 0]
+    assert measured("1100", "1100", "1100", "1000").reference[:, 0].tolist() == [1, 1, 0, 0]
+    assert measured("1100", "1100", "1100", "0011").reference[:, 0].tolist() == [1, 1, 0, 0]
 
 
 def test_the_tolerance_is_the_larger_of_a_tenth_and_two_paired_errors() -> None:
@@ -61,7 +61,7 @@ def test_the_tolerance_is_the_larger_of_a_tenth_and_two_paired_errors() -> None:
 
 
 def test_accuracy_by_hand(dataset: Dataset) -> None:
-    block = measured("1110", "1101", "1100", "1111").to_json(Scoring("top-1", 10), dataset)
+    block = measured("1110", "1101", "1100", "1111").to_json(dataset)
     assert {key: block[key] for key in ("float", "float_finetuned", "reference", "mirror", "emitted")} == {
         "float": 75.0,
         "float_finetuned": 100.0,
@@ -78,7 +78,7 @@ def test_accuracy_by_hand(dataset: Dataset) -> None:
 
 
 def test_agreement_is_no_accuracy(dataset: Dataset) -> None:
-    block = measured("1111", "1110", "1110").to_json(Scoring("agreement", 10), dataset)
+    block = measured("1111", "1110", "1110", metric="agreement").to_json(dataset)
     assert (block["metric"], block["labels"], block["float_finetuned"]) == ("agreement", False, None)
 
 

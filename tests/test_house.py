@@ -59,6 +59,7 @@ LAYERS = tuple(
         ddpg
         findings
         folder
+        judge
         kmeans
         metrics
         mirror
@@ -67,7 +68,7 @@ LAYERS = tuple(
         quant
         reconstruct
         runtime
-        score
+        scored
         storedtensors
         targets
         train

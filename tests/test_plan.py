@@ -14,12 +14,9 @@ from haqc.effort import Effort
 from haqc.errors import DataError
 from haqc.plan import Plan
 from haqc.request import Request
-from haqc.score import Scoring
 
 EFFORT = Effort(512, 128, 2000, 1000, 60_000, 9600, 250, 64, (1024, 256, 512))
 REQUEST = Request(Path("model.onnx"), "edge", (Demand.parse("energy=0.5"),), Path("out"))
-TOP_1 = Scoring("top-1", 10)
-AGREEMENT = Scoring("agreement", 10)
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def dataset() -> Dataset:
 
 
 def test_with_labels_the_float_network_is_trained_first(dataset: Dataset) -> None:
-    plan = Plan.of(REQUEST, EFFORT, dataset, TOP_1)
+    plan = Plan.of(REQUEST, EFFORT, dataset, has_targets=True)
     assert [recipe.samples for recipe in (plan.start, plan.short, plan.middle, plan.long)] == [
         30_000,
         1000,
@@ -43,25 +40,27 @@ def test_with_labels_the_float_network_is_trained_first(dataset: Dataset) -> Non
 
 
 def test_with_distillation_alone_the_original_teaches(dataset: Dataset) -> None:
-    plan = Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, TOP_1)
+    plan = Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, has_targets=True)
     assert plan.start.samples == 0
     assert (plan.long.samples, plan.long.label_share, plan.short.label_share) == (60_000, 0.0, 0.0)
 
 
 def test_without_labels_nothing_is_trained_unless_asked(dataset: Dataset) -> None:
-    plan = Plan.of(REQUEST, EFFORT, dataset, AGREEMENT)
+    plan = Plan.of(REQUEST, EFFORT, dataset, has_targets=False)
     assert [recipe.samples for recipe in (plan.start, plan.short, plan.middle, plan.long)] == [0, 0, 0, 0]
-    plan = Plan.of(replace(REQUEST, final_finetune=640), EFFORT, dataset, AGREEMENT)
+    plan = Plan.of(replace(REQUEST, final_finetune=640), EFFORT, dataset, has_targets=False)
     assert [recipe.samples for recipe in (plan.start, plan.short, plan.long)] == [0, 0, 640]
     assert plan.long.label_share == 0.0
 
 
 def test_without_a_long_fine_tune_nothing_is_trained_first(dataset: Dataset) -> None:
-    plan = Plan.of(replace(REQUEST, final_finetune=0), EFFORT, dataset, TOP_1)
+    plan = Plan.of(replace(REQUEST, final_finetune=0), EFFORT, dataset, has_targets=True)
     assert (plan.start.samples, plan.long) == (0, plan.short)
 
 
 def test_a_share_of_labels_that_are_not_there_is_refused(dataset: Dataset) -> None:
-    with pytest.raises(DataError, match=r"^--label-share 0.5 needs labels, and 'data.npz' has none; give labels, or "):
-        Plan.of(replace(REQUEST, label_share=0.5), EFFORT, dataset, AGREEMENT)
-    assert Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, AGREEMENT).long.samples == 0
+    with pytest.raises(
+        DataError, match=r"^--label-share 0.5 needs labels that the metric can be trained on, and 'data.npz' has none"
+    ):
+        Plan.of(replace(REQUEST, label_share=0.5), EFFORT, dataset, has_targets=False)
+    assert Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, has_targets=False).long.samples == 0

@@ -11,15 +11,15 @@ import torch
 
 from haqc.data.split import Split, Transform
 from haqc.errors import DataError
+from haqc.metrics import Metric, named
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.score import Scoring
 from haqc.train import Recipe, fine_tune, outputs
 from tests.passes.small_graphs import GRAPHS, Prepared
 
-AGREEMENT = Scoring("agreement", 10)
-TOP_1 = Scoring("top-1", 10)
-REGRESSION = Scoring("cosine")
+AGREEMENT = named("agreement")
+TOP_1 = named("top-1")
+REGRESSION = named("cosine")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def _network(prepared: Prepared, bits: int = 3) -> QuantisedMirror:
 
 
 def _tune(
-    prepared: Prepared, network: QuantisedMirror, recipe: Recipe, scoring: Scoring = AGREEMENT, seed: int = 0
+    prepared: Prepared, network: QuantisedMirror, recipe: Recipe, metric: Metric = AGREEMENT, seed: int = 0
 ) -> dict[str, np.ndarray]:
     split = _split(256)
-    fine_tune(network, prepared.graph, "y", split, _teacher(prepared, split), scoring, recipe, seed)
+    fine_tune(network, prepared.graph, "y", split, _teacher(prepared, split), metric, recipe, seed)
     state = network.state()
     return {**state.parameters, **{f"step of {name}": array for name, array in state.log_scales.items()}}
 
@@ -64,12 +64,12 @@ def test_the_seed_decides(gemm: Prepared) -> None:
     assert any((other[name] != array).any() for name, array in first.items())
 
 
-@pytest.mark.parametrize("scoring", [AGREEMENT, REGRESSION], ids=["distilled", "regressed"])
-def test_the_network_comes_closer_to_its_teacher(gemm: Prepared, scoring: Scoring) -> None:
+@pytest.mark.parametrize("metric", [AGREEMENT, REGRESSION], ids=["distilled", "regressed"])
+def test_the_network_comes_closer_to_its_teacher(gemm: Prepared, metric: Metric) -> None:
     network, held_out = _network(gemm, bits=2), _split(256, seed=9)
     teacher = _teacher(gemm, held_out)
     before = np.square(outputs(network, "y", held_out) - teacher).mean()
-    _tune(gemm, network, Recipe(6400), scoring)
+    _tune(gemm, network, Recipe(6400), metric)
     assert np.square(outputs(network, "y", held_out) - teacher).mean() < 0.65 * before
 
 

@@ -14,9 +14,10 @@ import pytest
 from haqc import onnxfile
 from haqc.data.split import Split, Transform
 from haqc.errors import DataError
+from haqc.judge import Judge
+from haqc.metrics import named
 from haqc.mirror import from_onnx
 from haqc.reconstruct import Fitting
-from haqc.score import Scoring
 from haqc.train import Recipe, outputs
 from haqc.workbench import Bench, Tuned, Worker, parameters
 from haqc.workers import Job, WorkerPool, usable_cpus
@@ -42,11 +43,9 @@ def bench(prepared: Prepared) -> Bench:
         graph=prepared.graph,
         calibration=prepared.calibration,
         logits="y",
-        scoring=Scoring("agreement", 10),
+        judge=Judge(named("agreement"), ("y",), search, outputs(mirror, "y", search), 100.0),
         train=train,
         teacher=outputs(mirror, "y", train),
-        search=search,
-        reference=outputs(mirror, "y", search),
         probe=train.take(slice(0, 16)),
         run=100,
         short=Recipe(64, 16),
@@ -125,7 +124,8 @@ def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[J
     # Against what the plain network gives itself, every change is for the worse.
     widths = dict(jobs[7].arguments[0])
     plain = Worker(bench)._quantised(widths)
-    against = replace(bench, reference=outputs(plain, bench.logits, bench.search))
+    reference = outputs(plain, bench.logits, bench.judge.split)
+    against = replace(bench, judge=replace(bench.judge, reference=reference))
     undone = _alone(against, jobs[7])
     assert not undone.recovery.is_kept
     assert undone.accuracy == undone.recovery.before == 100 > undone.recovery.after
@@ -158,7 +158,9 @@ def test_the_best_checkpoint_is_kept(bench: Bench, jobs: list[Job], job: int) ->
 
 def test_fine_tuning_never_reads_the_search_split(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
     """Another search split, of nonsense, gives another score and the very same network."""
-    spoiled = replace(bench, search=_split(64, 77), reference=np.roll(bench.reference, 1, axis=1))
+    assert bench.judge.reference is not None
+    judge = replace(bench.judge, split=_split(64, 77), reference=np.roll(bench.judge.reference, 1, axis=1))
+    spoiled = replace(bench, judge=judge)
     tuned = _alone(spoiled, jobs[0])
     assert tuned.accuracy != expected[0].accuracy
     for name, array in _arrays(expected[0]).items():
@@ -178,7 +180,7 @@ def test_scoring_reads_the_whole_search_split_and_nothing_else_beside_training(
 
     monkeypatch.setattr(Split, "inputs", spy)
     _alone(bench, jobs[2])
-    assert seen == {id(bench.train): bench.short.samples, id(bench.search): len(bench.search)}
+    assert seen == {id(bench.train): bench.short.samples, id(bench.judge.split): len(bench.judge.split)}
 
 
 def test_wider_operands_err_less(bench: Bench) -> None:

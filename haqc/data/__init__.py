@@ -25,7 +25,7 @@ from haqc.errors import DataError
 from haqc.userfunction import is_function
 
 __all__ = [
-    "Counts", "Dataset", "InputSpec", "Role", "Split", "Transform", "check_labels", "describe", "load", "synthetic"
+    "Counts", "Dataset", "Description", "InputSpec", "Role", "Split", "Transform", "describe", "load", "synthetic"
 ]  # fmt: skip
 
 
@@ -58,6 +58,7 @@ def load(
     seed: int = 0,
     roles: Mapping[str, Role] | None = None,
     counts: Counts | None = None,
+    group: int = 1,
 ) -> Dataset:
     """Loads the data for a model and divides them into train, search and reported splits.
 
@@ -68,6 +69,7 @@ def load(
         seed: only for made-up inputs; how data are divided does not depend on it.
         roles: what the model does with its inputs, for made-up ones; data where nothing is said.
         counts: samples that are made up for each split; 1,024, 256 and 512 when ``None``.
+        group: how many consecutive samples stay together when data are divided.
 
     Raises:
         DataError: the source cannot be read, is empty, or does not fit the inputs; or an input of open length, or of a
@@ -77,7 +79,7 @@ def load(
         raise DataError(f"{model_path}: there is no input, or one without a batch axis; give inputs [batch, ...]")
     description = describe(source, model_path)
     if description is not None:
-        return _read(description, inputs)
+        return _read(description, inputs, group)
     chosen = counts or Counts()
     words = {spec.name: words_for(spec, (roles or {}).get(spec.name, Role())) for spec in inputs}
     return synthetic(make_inputs(inputs, seed, roles, chosen), inputs, chosen, words)
@@ -100,23 +102,6 @@ def synthetic(
     return replace(dataset, made_up=words)
 
 
-def check_labels(dataset: Dataset, classes: int) -> None:
-    """Checks that labels are classes the model has an output for; data without labels pass.
-
-    Raises:
-        DataError: a label is not in ``[0, classes)``; the message has the largest label and the number of outputs.
-    """
-    labels = [s.labels for s in (dataset.train, dataset.search, dataset.reported) if s.labels is not None]
-    if not labels:
-        return
-    low, high = min(int(part.min()) for part in labels), max(int(part.max()) for part in labels)
-    if low < 0 or high >= classes:
-        raise DataError(
-            f"{dataset.name}: labels reach from {low} to {high}, but the model has {classes} outputs; "
-            f"number the classes from 0 to {classes - 1}, or give the data this model is for"
-        )
-
-
 def _describe(source: str) -> Description:
     """Decides by what the source is how it is read."""
     path = Path(source)
@@ -135,9 +120,9 @@ def _describe(source: str) -> Description:
     )
 
 
-def _read(description: Description, inputs: tuple[InputSpec, ...]) -> Dataset:
+def _read(description: Description, inputs: tuple[InputSpec, ...], group: int) -> Dataset:
     if description.format == "function":
-        return _assemble(call_function(description.location), inputs, description, description.location)
+        return _assemble(call_function(description.location), inputs, description, description.location, group)
     path = Path(description.location)
     if description.format == "npz":
         members = read_npz(confine(path, description.root))
@@ -146,7 +131,7 @@ def _read(description: Description, inputs: tuple[InputSpec, ...]) -> Dataset:
     else:
         description = _as_stored_images(description, inputs)
         members = read_images(path, inputs[0], description.root)
-    return _assemble(members, inputs, description, path.absolute().name)
+    return _assemble(members, inputs, description, path.absolute().name, group)
 
 
 def _as_stored_images(description: Description, inputs: tuple[InputSpec, ...]) -> Description:
@@ -161,7 +146,11 @@ def _as_stored_images(description: Description, inputs: tuple[InputSpec, ...]) -
 
 
 def _assemble(
-    members: Mapping[str, np.ndarray], inputs: tuple[InputSpec, ...], description: Description, name: str
+    members: Mapping[str, np.ndarray],
+    inputs: tuple[InputSpec, ...],
+    description: Description,
+    name: str,
+    group: int = 1,
 ) -> Dataset:
     where = description.location
     stored, test = arrange(members, inputs, where)
@@ -178,6 +167,7 @@ def _assemble(
         None if test is None else Split(test.arrays, test.labels, transforms, inputs[0].shape[0]),
         description.ranges,
         where,
+        group,
     )
     digest = _digest(members, transforms, description.ranges)
     return Dataset(*splits, name=name, digest=digest, synthetic=description.format == "synthetic")

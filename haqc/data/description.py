@@ -14,9 +14,10 @@ from haqc.data.fit import LAYOUT_AXES
 from haqc.data.split import Transform
 from haqc.data.splits import Range, Ranges
 from haqc.errors import DataError, nearest
+from haqc.metrics import METRICS
 
 FORMATS = ("npz", "idx", "images", "function")
-KEYS = ("path", "format", "layout", "scale", "mean", "std", "splits")
+KEYS = ("path", "format", "layout", "scale", "mean", "std", "metric", "splits")
 SPLITS = ("train", "search", "reported")
 LARGEST_BYTES = 64 * 1024
 
@@ -30,6 +31,7 @@ class Description:
         format: ``npz``, ``idx``, ``images`` or ``function``.
         transform: layout, scale, mean and std; not yet fitted to an input.
         ranges: the splits it states.
+        metric: name of the built-in metric that suits the data, or ``None``.
         root: the folder that nothing may be read outside of, or ``None``.
     """
 
@@ -37,6 +39,7 @@ class Description:
     format: str
     transform: Transform = field(default_factory=Transform)
     ranges: Ranges = field(default_factory=Ranges)
+    metric: str | None = None
     root: Path | None = None
 
 
@@ -65,7 +68,8 @@ def read_description(path: Path, *, found_beside_model: bool) -> Description:
     if len({len(transform.mean), len(transform.std)} - {1}) > 1:
         lengths = f"{len(transform.mean)} and {len(transform.std)}"
         raise DataError(f"{path}: 'mean' and 'std' have {lengths} entries; give one number or one per channel")
-    return Description(location, _word(table, "format", FORMATS, path), transform, _ranges(table, path), root)
+    metric = _word(table, "metric", tuple(METRICS), path) if "metric" in table else None
+    return Description(location, _word(table, "format", FORMATS, path), transform, _ranges(table, path), metric, root)
 
 
 def _table(path: Path) -> dict[str, Any]:

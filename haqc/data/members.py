@@ -12,7 +12,7 @@ from haqc.errors import DataError, nearest
 
 PAIRED = ("x_train", "y_train", "x_test", "y_test")
 SINGLE = ("x", "y")
-LARGEST_LABEL = 2**31 - 1
+LARGEST_LABEL = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class Part:
     Attributes:
         names: what the arrays are called, for messages.
         arrays: one per model input.
-        labels: int64, or ``None``.
+        labels: what is said of each sample, or ``None``; one whole number each is int64, all else as it was stored.
     """
 
     names: tuple[str, ...]
@@ -121,18 +121,13 @@ def _samples(array: np.ndarray, name: str, where: str) -> np.ndarray:
 
 
 def _labels(labels: np.ndarray, name: str, samples_name: str, count: int, where: str) -> np.ndarray:
-    if labels.dtype.kind not in "iu":
-        raise DataError(f"{where}: labels '{name}' hold {labels.dtype}; store class numbers of an integer type")
-    if labels.ndim != 1:
-        raise DataError(
-            f"{where}: labels '{name}' have shape {shape_text(labels.shape)}; store one class number per sample, "
-            "for one-hot rows their argmax"
-        )
+    if labels.dtype.kind not in "biuf":
+        raise DataError(f"{where}: labels '{name}' hold {labels.dtype}; store class numbers or other real numbers")
+    if labels.ndim == 0 or labels.size == 0:
+        raise DataError(f"{where}: labels '{name}' of shape {shape_text(labels.shape)} are empty; store one per sample")
     if len(labels) != count:
         raise DataError(f"{where}: '{samples_name}' has {count} samples and '{name}' has {len(labels)}; give one each")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > LARGEST_LABEL:
-        raise DataError(
-            f"{where}: labels '{name}' reach from {low} to {high}; number the classes from 0, drop unlabelled samples"
-        )
-    return labels.astype(np.int64)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise DataError(f"{where}: labels '{name}' hold NaN or infinity; correct them, or remove these samples")
+    are_classes = labels.dtype.kind in "iu" and labels.ndim == 1 and int(labels.max()) <= LARGEST_LABEL
+    return labels.astype(np.int64) if are_classes else labels

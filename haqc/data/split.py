@@ -115,7 +115,7 @@ class Split:
 
     Attributes:
         arrays: one array per model input, in the model's order, samples along the first axis.
-        labels: class per sample, int64, or ``None``.
+        labels: what is said of each sample, samples along the first axis, or ``None``; see :mod:`haqc.metrics`.
         transforms: one per array.
         samples_per_run: how many samples one run of the cleaned model takes, no more and no fewer; ``None`` for any.
 

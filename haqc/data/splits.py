@@ -31,7 +31,7 @@ class Ranges:
     reported: Range | None = None
 
 
-def divide(stored: Split, test: Split | None, ranges: Ranges, where: str) -> tuple[Split, Split, Split]:
+def divide(stored: Split, test: Split | None, ranges: Ranges, where: str, group: int = 1) -> tuple[Split, Split, Split]:
     """Gives the train, search and reported splits.
 
     Args:
@@ -39,6 +39,7 @@ def divide(stored: Split, test: Split | None, ranges: Ranges, where: str) -> tup
         test: the test part.
         ranges: what the description states.
         where: the data's path, for messages.
+        group: how many consecutive samples stay together, unless the ranges say otherwise.
 
     Raises:
         DataError: there are fewer than 10 samples to divide, or the ranges are incomplete, overlap or lie outside.
@@ -48,10 +49,10 @@ def divide(stored: Split, test: Split | None, ranges: Ranges, where: str) -> tup
     if test is None and ranges != Ranges():
         return _divide_by_ranges(stored, ranges, where)
     if test is None:
-        return divide_single(stored, where)
+        return divide_single(stored, where, group)
     reported = test if ranges.reported is None else test.take(_slice(ranges.reported, "reported", len(test), where))
     if ranges.train is None or ranges.search is None:
-        return *divide_train(stored, where), reported
+        return *divide_train(stored, where, group), reported
     _check_disjoint({"train": ranges.train, "search": ranges.search}, where)
     train, search = (
         stored.take(_slice(limits, name, len(stored), where))
@@ -60,33 +61,47 @@ def divide(stored: Split, test: Split | None, ranges: Ranges, where: str) -> tup
     return train, search, reported
 
 
-def divide_train(stored: Split, where: str) -> tuple[Split, Split]:
+def divide_train(stored: Split, where: str, group: int = 1) -> tuple[Split, Split]:
     """Gives the train and the search split, the last min(5,000, 10 %), after one shuffle if classes stand in blocks.
 
     Raises:
         DataError: there are fewer than 10 samples.
     """
     _check_count(len(stored), where)
-    if stored.labels is not None and is_sorted_by_class(stored.labels):
-        stored = stored.take(np.random.default_rng(SPLIT_SEED).permutation(len(stored)))
-    first = len(stored) - min(LARGEST_SEARCH, len(stored) // 10)
-    return stored.take(slice(None, first)), stored.take(slice(first, None))
+    count, classes = len(stored) // group, _classes(stored, group)
+    if classes is not None and is_sorted_by_class(classes):
+        stored = stored.take(_members(np.random.default_rng(SPLIT_SEED).permutation(count), group))
+    first = (count - max(1, min(LARGEST_SEARCH, len(stored) // 10) // group)) * group
+    return stored.take(slice(None, first)), stored.take(slice(first, count * group))
 
 
-def divide_single(stored: Split, where: str) -> tuple[Split, Split, Split]:
+def divide_single(stored: Split, where: str, group: int = 1) -> tuple[Split, Split, Split]:
     """Gives 70 % to train, 10 % to search and 20 % to report; stratified by class when there are labels.
 
     Raises:
         DataError: there are fewer than 10 samples.
     """
-    count = len(stored)
-    _check_count(count, where)
+    _check_count(len(stored), where)
+    count, classes = len(stored) // group, _classes(stored, group)
     order = np.random.default_rng(SPLIT_SEED).permutation(count)
-    if stored.labels is not None:
-        order = _spread_classes(order, stored.labels)
-    first, second = count * 7 // 10, count * 7 // 10 + count // 10
-    train, search, reported = order[:first], order[first:second], order[second:]
+    if classes is not None:
+        order = _spread_classes(order, classes)
+    first, second = count * 7 // 10, count * 7 // 10 + max(1, count // 10)
+    train, search, reported = (_members(part, group) for part in (order[:first], order[first:second], order[second:]))
     return stored.take(train), stored.take(search), stored.take(reported)
+
+
+def _classes(stored: Split, group: int) -> np.ndarray | None:
+    """Gives each group's label, where there is one number for each sample; ``None`` otherwise."""
+    if stored.labels is None or stored.labels.size != len(stored):
+        return None
+    return stored.labels.reshape(-1)[: len(stored) // group * group : group]
+
+
+def _members(groups: np.ndarray, group: int) -> np.ndarray:
+    """Gives the samples of groups, in the order of the groups."""
+    samples: np.ndarray = (groups[:, None] * group + np.arange(group)).reshape(-1)
+    return samples
 
 
 def is_sorted_by_class(labels: np.ndarray) -> bool:
@@ -103,11 +118,11 @@ def is_sorted_by_class(labels: np.ndarray) -> bool:
 
 def _spread_classes(order: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Gives the samples in an order in which every stretch holds each class in its overall share."""
-    shuffled = labels[order]
+    _, place, count = np.unique(labels[order], return_inverse=True, return_counts=True)
+    by_class = np.argsort(place, kind="stable")
     position = np.empty(len(order))
-    for label in np.unique(shuffled):
-        members = np.flatnonzero(shuffled == label)
-        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    start = np.cumsum(count) - count
+    position[by_class] = (np.arange(len(order)) - start[place[by_class]] + 0.5) / count[place[by_class]]
     return order[np.argsort(position, kind="stable")]
 
 

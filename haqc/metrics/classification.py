@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from haqc.errors import DataError
-from haqc.metrics.metric import Batch, Rows
+from haqc.metrics.metric import Batch, Rows, Shape, Traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,27 +16,43 @@ class TopK:
     """The share of samples whose label is among the ``k`` largest outputs. Labels ``[N]``, outputs ``[N, classes]``."""
 
     k: int = 1
-    unit: str = "%"
-    higher_is_better: bool = True
-    needs_labels: bool = True
-    group: int = 1
-    is_mean: bool = True
+    traits: ClassVar[Traits] = Traits(unit="%", needs_labels=True)
 
     @property
     def name(self) -> str:
         """``top-1`` or ``top-5``."""
         return f"top-{self.k}"
 
+    def floor(self, classes: int) -> float:
+        """Gives the percentage under which data and model do not fit: twice chance, or for few classes a quarter above.
+
+        Args:
+            classes: outputs of the network.
+        """
+        chance = self.chance(classes)
+        return min(2 * chance, chance + (100 - chance) / 4)
+
+    def chance(self, classes: int) -> float:
+        """Gives what guessing reaches, in percent."""
+        return 100.0 * self.k / classes
+
+    def refusal(self, labels: np.ndarray | None, shape: Shape, *, judges: bool) -> str:
+        """Says what is wrong with an output that is not ``[N, classes]``, and with labels that are no classes of it."""
+        if len(shape) != 2 or shape[1] <= self.k:
+            return (
+                f"metric '{self.name}' needs an output [samples, classes] of more than {self.k} classes, not "
+                f"{list(shape)}; choose another --metric, or leave the labels out"
+            )
+        return wrong_classes(labels, shape[1])
+
     def rows(self, batch: Batch) -> Rows:
         """Gives 1 where the label is among the largest; of equal outputs the first counts as larger."""
         output, labels = batch.outputs[0], batch.labels
-        if output.ndim != 2 or output.shape[1] <= self.k:
-            raise DataError(
-                f"metric '{self.name}' needs an output [samples, classes] of more than {self.k} classes, not "
-                f"{list(output.shape)}; choose another --metric, or leave the labels out"
-            )
-        if labels is None or labels.shape != (len(output),):
-            raise DataError(f"metric '{self.name}' needs one class per sample as label; give 'y' of shape [samples]")
+        refusal = self.refusal(labels, output.shape, judges=True)
+        if refusal or labels is None:
+            raise DataError(refusal or f"metric '{self.name}' needs labels; give one class number per sample")
+        if self.k == 1:
+            return np.asarray(output.argmax(axis=1) == labels, np.float64)[:, None]
         largest = np.argsort(-output, axis=1, kind="stable")[:, : self.k]
         return np.asarray((largest == labels[:, None]).any(axis=1, keepdims=True), np.float64)
 
@@ -43,17 +60,29 @@ class TopK:
         """Gives the share in percent."""
         return float(rows[:, 0].mean() * 100)
 
+    def targets(self, inputs: tuple[np.ndarray, ...], labels: np.ndarray | None, shape: Shape) -> np.ndarray | None:
+        """Gives the labels."""
+        return None if labels is None else labels.astype(np.int64, copy=False)
+
+    def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
+        """Gives the second axis."""
+        return 1
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """The share of samples whose largest output is that of the float network; no accuracy."""
 
     name: str = "agreement"
-    unit: str = "%"
-    higher_is_better: bool = True
-    needs_labels: bool = False
-    group: int = 1
-    is_mean: bool = True
+    traits: ClassVar[Traits] = Traits(unit="%", is_agreement=True)
+
+    def refusal(self, labels: np.ndarray | None, shape: Shape, *, judges: bool) -> str:
+        """Refuses an output without an axis of classes."""
+        if len(shape) < 2 or shape[-1] < 2:
+            return (
+                f"metric 'agreement' needs an output [samples, ..., classes], not {list(shape)}; choose --metric cosine"
+            )
+        return ""
 
     def rows(self, batch: Batch) -> Rows:
         """Gives the share of a sample's positions that agree."""
@@ -64,3 +93,34 @@ class Agreement:
     def value(self, rows: Rows) -> float:
         """Gives the share in percent."""
         return float(rows[:, 0].mean() * 100)
+
+    def targets(self, inputs: tuple[np.ndarray, ...], labels: np.ndarray | None, shape: Shape) -> np.ndarray | None:
+        """Gives nothing: the float network's output is the target."""
+        return None
+
+    def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
+        """Gives the last axis."""
+        return len(shape) - 1
+
+
+def wrong_classes(labels: np.ndarray | None, classes: int) -> str:
+    """Says why labels are not one class number per sample, below ``classes``; an empty string where they are."""
+    if labels is None:
+        return ""
+    if labels.dtype.kind not in "iu":
+        return (
+            f"labels hold {labels.dtype}; store class numbers of an integer type, or say with --metric what they are "
+            "measured by"
+        )
+    if labels.ndim != 1:
+        return (
+            f"labels have shape {list(labels.shape)}; store one class number per sample, for one-hot rows their "
+            "argmax, or say with --metric what they are measured by"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        return (
+            f"labels reach from {low} to {high}, but the model has {classes} outputs; number the classes from 0 to "
+            f"{classes - 1}, or give the data this model is for"
+        )
+    return ""

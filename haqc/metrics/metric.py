@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,10 +10,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from haqc.errors import DataError
+
 Rows = npt.NDArray[np.float64]
+Shape = tuple[int, ...]
 
 RESAMPLES = 400
 """Bootstrap resamples behind a standard error that has no closed form; their own error is then about 4 % of it."""
+
+PARTS = 20
+"""Parts that are left out in turn where a metric has one number for all samples only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,15 +27,47 @@ class Batch:
     """Some samples with what a network made of them.
 
     Attributes:
-        inputs, outputs: one array per graph input and output, samples along the first axis.
+        inputs: one array per graph input, samples along the first axis; empty where no metric asks for them.
+        outputs: the outputs that the metric reads, the scored one first.
         labels: what the data say of these samples, or ``None``.
-        reference: the float network's first output, or ``None`` where no metric asks for it.
+        reference: the float network's scored output, or ``None`` where no metric asks for it.
     """
 
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     labels: np.ndarray | None = None
     reference: np.ndarray | None = None
+
+    def take(self, index: np.ndarray) -> Batch:
+        """Gives the chosen samples."""
+        labels, reference = (None if array is None else array[index] for array in (self.labels, self.reference))
+        inputs, outputs = (tuple(array[index] for array in arrays) for arrays in (self.inputs, self.outputs))
+        return Batch(inputs, outputs, labels, reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the rest of haqc has to know of a metric.
+
+    Attributes:
+        unit: ``%``, or empty for a bare number.
+        higher_is_better: whether larger values are better ones.
+        needs_labels: whether the data must come with labels.
+        is_agreement: whether it compares with the float network's output, and so is no accuracy.
+        reads_inputs: whether it looks at the network's inputs.
+        needs_all: whether it must see all samples at once, and every output of the graph.
+        group: how many consecutive samples belong together, such as the two of a pair.
+        is_mean: whether the value is the mean of one number per sample, times 100 where the unit is ``%``.
+    """
+
+    unit: str = ""
+    higher_is_better: bool = True
+    needs_labels: bool = False
+    is_agreement: bool = False
+    reads_inputs: bool = False
+    needs_all: bool = False
+    group: int = 1
+    is_mean: bool = True
 
 
 class Metric(Protocol):
@@ -40,32 +79,25 @@ class Metric(Protocol):
         ...
 
     @property
-    def unit(self) -> str:
-        """``%``, or empty for a bare number."""
+    def traits(self) -> Traits:
+        """What the rest of haqc has to know."""
         ...
 
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether larger values are better ones."""
-        ...
+    def refusal(self, labels: np.ndarray | None, shape: Shape, *, judges: bool) -> str:
+        """Says why labels do not fit the metric, or an output of this shape does not; an empty string where they fit.
 
-    @property
-    def needs_labels(self) -> bool:
-        """Whether the data must come with labels."""
-        ...
-
-    @property
-    def group(self) -> int:
-        """How many consecutive samples belong together, such as the two of a pair."""
-        ...
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether the value is the mean of one number per sample, times 100 where the unit is ``%``."""
+        Args:
+            labels: those of one split, samples along the first axis, or ``None``.
+            shape: that of the scored output, samples along the first axis.
+            judges: whether networks are judged on these samples; otherwise they only train.
+        """
         ...
 
     def rows(self, batch: Batch) -> Rows:
-        """Gives what the value is computed from, shape ``[samples, numbers]``.
+        """Gives what the value is computed from.
+
+        Returns:
+            Numbers of shape ``[samples, numbers]``; a single row where there are numbers for all samples only.
 
         Raises:
             DataError: outputs or labels do not fit the metric.
@@ -76,44 +108,63 @@ class Metric(Protocol):
         """Gives the value over all samples."""
         ...
 
+    def targets(self, inputs: tuple[np.ndarray, ...], labels: np.ndarray | None, shape: Shape) -> np.ndarray | None:
+        """Gives what outputs of this shape should be, to train on.
 
-def quality(metric: Metric, value: float, float_value: float) -> float:
-    """Gives what a search maximises: about 100 for a network as good as the float one, and points of it lost.
+        Returns:
+            Class numbers (int64, negative where none counts) of the shape without its axis of classes, or values
+            (float32) of the shape itself; ``None`` where nothing but the float network says what should come out.
+        """
+        ...
 
-    Percentages of which more is better stand for themselves. Any other value counts as its change relative to the
-    float network's, in percent, off 100.
+    def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
+        """Gives the axis of an output of this shape along which scores of classes lie; ``None`` where none do."""
+        ...
 
-    Args:
-        metric: what was measured.
-        value: the network's value.
-        float_value: the float network's value.
+
+def spread_rows(metric: Metric, batch: Batch) -> Rows:
+    """Gives the rows of a batch, one per sample even where the metric has one number for all of them.
+
+    Such rows are the jackknife's (Tukey, 1958): with part after part left out, what each part stands for, as numbers
+    whose mean is the value and whose standard error is the jackknife's. Two networks are then compared like any other.
+
+    Raises:
+        DataError: outputs or labels do not fit the metric.
     """
-    if metric.unit == "%" and metric.higher_is_better:
-        return value
-    if not math.isfinite(value):
-        return -math.inf
-    change = (value - float_value) / (abs(float_value) or 1.0)
-    return 100.0 * (1.0 + (change if metric.higher_is_better else -change))
+    rows = metric.rows(batch)
+    count = len(batch.outputs[0])
+    if len(rows) == count:
+        return rows
+    parts = min(PARTS, count)
+    part = np.arange(count) % parts
+    whole = metric.value(rows)
+    without = np.full(parts, whole)
+    for number in range(parts):
+        with contextlib.suppress(DataError):  # what is left may be too little for the metric
+            without[number] = metric.value(metric.rows(batch.take(part != number)))
+    stands_for = (parts - 1) * (whole - without)[part]
+    return np.asarray(whole + (stands_for - stands_for.mean()) * math.sqrt(count / parts), np.float64)[:, None]
 
 
 def standard_error(metric: Metric, rows: Rows) -> float:
     """Gives the standard error of a value, in the metric's unit."""
-    if metric.is_mean:
+    if metric.traits.is_mean:
         return _mean_error(metric, rows[:, 0])
-    return _spread([metric.value(rows[picked]) for picked in _resamples(len(rows), metric.group)])
+    return _spread([metric.value(rows[picked]) for picked in _resamples(len(rows), metric.traits.group)])
 
 
 def paired_standard_error(metric: Metric, first: Rows, second: Rows) -> float:
     """Gives the standard error of the difference of two networks on the same samples, in the metric's unit."""
-    if metric.is_mean:
+    if metric.traits.is_mean:
         return _mean_error(metric, first[:, 0] - second[:, 0])
-    picks = _resamples(len(first), metric.group)
+    picks = _resamples(len(first), metric.traits.group)
     return _spread([metric.value(first[picked]) - metric.value(second[picked]) for picked in picks])
 
 
 def _mean_error(metric: Metric, numbers: Rows) -> float:
-    factor = 100.0 if metric.unit == "%" else 1.0
-    return factor * float(numbers.std(ddof=1)) / math.sqrt(len(numbers)) if len(numbers) > 1 else 0.0
+    factor = 100.0 if metric.traits.unit == "%" else 1.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        return factor * float(numbers.std(ddof=1)) / math.sqrt(len(numbers)) if len(numbers) > 1 else 0.0
 
 
 def _resamples(count: int, group: int) -> list[npt.NDArray[np.int64]]:

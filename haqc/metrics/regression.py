@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from haqc.errors import DataError
-from haqc.metrics.metric import Batch, Rows
+from haqc.metrics.metric import Batch, Rows, Shape, Traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,18 @@ class MeanError:
     """
 
     power: int = 1
-    unit: str = ""
-    higher_is_better: bool = False
-    needs_labels: bool = False
-    group: int = 1
-    is_mean: bool = True
+    traits: ClassVar[Traits] = Traits(higher_is_better=False, reads_inputs=True)
 
     @property
     def name(self) -> str:
         """``mae`` or ``mse``."""
         return "mae" if self.power == 1 else "mse"
+
+    def refusal(self, labels: np.ndarray | None, shape: Shape, *, judges: bool) -> str:
+        """Refuses labels that are not as many numbers as the output."""
+        if labels is not None and math.prod(labels.shape[1:]) != math.prod(shape[1:]):
+            return self._unlike(shape, labels.shape, "the labels")
+        return ""
 
     def rows(self, batch: Batch) -> Rows:
         """Gives the mean over each sample's values."""
@@ -36,10 +40,7 @@ class MeanError:
         wanted = batch.inputs[0] if batch.labels is None else batch.labels
         if wanted.size != output.size:
             source = "the first input (there are no labels)" if batch.labels is None else "the labels"
-            raise DataError(
-                f"metric '{self.name}' compares the output of shape {list(output.shape)} with {source} of shape "
-                f"{list(wanted.shape)}; give labels of the output's shape"
-            )
+            raise DataError(self._unlike(output.shape, wanted.shape, source))
         gap = np.abs(output - wanted.reshape(output.shape).astype(np.float64)) ** self.power
         return np.asarray(gap.reshape(len(gap), -1).mean(axis=1, keepdims=True), np.float64)
 
@@ -47,17 +48,32 @@ class MeanError:
         """Gives the mean over all samples."""
         return float(rows[:, 0].mean())
 
+    def targets(self, inputs: tuple[np.ndarray, ...], labels: np.ndarray | None, shape: Shape) -> np.ndarray | None:
+        """Gives the labels, or the first input."""
+        wanted = inputs[0] if labels is None else labels
+        return wanted.reshape(shape).astype(np.float32, copy=False) if wanted.size == math.prod(shape) else None
+
+    def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
+        """Gives nothing: the values are no scores of classes."""
+        return None
+
+    def _unlike(self, shape: Shape, wanted: Shape, source: str) -> str:
+        return (
+            f"metric '{self.name}' compares the output of shape {list(shape)} with {source} of shape {list(wanted)}; "
+            "give labels of the output's shape"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
     """The cosine of a sample's whole output to the float network's; opposite directions count as 0."""
 
     name: str = "cosine"
-    unit: str = "%"
-    higher_is_better: bool = True
-    needs_labels: bool = False
-    group: int = 1
-    is_mean: bool = True
+    traits: ClassVar[Traits] = Traits(unit="%", is_agreement=True)
+
+    def refusal(self, labels: np.ndarray | None, shape: Shape, *, judges: bool) -> str:
+        """Refuses nothing."""
+        return ""
 
     def rows(self, batch: Batch) -> Rows:
         """Gives the cosine of each sample."""
@@ -72,3 +88,11 @@ class Cosine:
     def value(self, rows: Rows) -> float:
         """Gives the mean in percent."""
         return float(rows[:, 0].mean() * 100)
+
+    def targets(self, inputs: tuple[np.ndarray, ...], labels: np.ndarray | None, shape: Shape) -> np.ndarray | None:
+        """Gives nothing: the float network's output is the target."""
+        return None
+
+    def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
+        """Gives nothing: the values are no scores of classes."""
+        return None

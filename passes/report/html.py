@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -61,14 +62,16 @@ def render_html(content: Mapping[str, Any]) -> str:
     Args:
         content: the report (``docs/report-schema.md``).
     """
+    unit = content["accuracy"]["unit"]
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
         quantity=wording.quantity,
-        percent=wording.percent,
-        points=wording.points,
-        spread=wording.spread,
+        figure=partial(wording.figure, unit=unit),
+        difference=partial(wording.difference, unit=unit),
+        spread=partial(wording.spread, unit=unit),
+        lost=partial(wording.spread, unit="%"),
         share=wording.share,
         width=_width,
         text=_text,

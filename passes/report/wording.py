@@ -25,6 +25,17 @@ COST_WORDS: dict[str, tuple[str, str]] = {
 }
 """The figures of a cost: the words and the unit for each."""
 
+METRIC_WORDS: dict[str, str] = {
+    "top-1": "top-1 accuracy",
+    "top-5": "top-5 accuracy",
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+    "auc": "area under the ROC curve",
+    "miou": "mean intersection over union",
+    "sts": "correlation with people's scores",
+}
+"""What metrics measure, spelled out; the others' names say it."""
+
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _BINARY = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"), (1.0, ""))
@@ -54,31 +65,37 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{number} {joined}".strip()
 
 
-def percent(value: float | None) -> str:
-    """Gives an accuracy, in percent, with two decimals.
+def figure(value: float | None, unit: str) -> str:
+    """Gives a metric's value: two decimals of a percentage, else five digits.
 
-    >>> percent(79.1)
-    '79.10 %'
+    >>> figure(79.1, "%"), figure(0.0123456, "")
+    ('79.10 %', '0.012346')
     """
-    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{value:.2f} %"
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    return f"{value:.2f} %" if unit == "%" else f"{value:.5g} {unit}".rstrip()
 
 
-def points(value: float | None) -> str:
-    """Gives a difference of accuracies, in points, with its sign.
+def difference(value: float | None, unit: str) -> str:
+    """Gives a difference of two values with its sign: in points where they are percentages.
 
-    >>> points(-0.2)
-    '-0.20 points'
+    >>> difference(-0.2, "%"), difference(0.00012, "")
+    ('-0.20 points', '+0.00012')
     """
-    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{value:+.2f} points"
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    return f"{value:+.2f} points" if unit == "%" else f"{value:+.3g} {unit}".rstrip()
 
 
-def spread(value: float | None) -> str:
-    """Gives a standard error, a tolerance or a loss of accuracy, in points with two decimals.
+def spread(value: float | None, unit: str) -> str:
+    """Gives a standard error, a tolerance or a loss: in points where the values are percentages.
 
-    >>> spread(0.576)
-    '0.58 points'
+    >>> spread(0.576, "%"), spread(0.00012, "")
+    ('0.58 points', '0.00012')
     """
-    return NOT_AVAILABLE if value is None or not math.isfinite(value) else f"{value:.2f} points"
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    return f"{value:.2f} points" if unit == "%" else f"{value:.3g} {unit}".rstrip()
 
 
 def share(value: float | None) -> str:
@@ -98,10 +115,13 @@ def grade(name: str) -> str:
 def score_name(accuracy: Mapping[str, Any]) -> str:
     """Gives the name of the figures in a report's accuracy block; agreement is never called accuracy.
 
-    >>> score_name({"metric": "top-1", "labels": True, "data_free": False})
+    >>> score_name({"metric": "top-1", "labels": True, "data_free": False, "higher_is_better": True})
     'top-1 accuracy'
     """
-    return "agreement with the float model" if is_agreement(accuracy) else f"{accuracy['metric']} accuracy"
+    if is_agreement(accuracy):
+        return "agreement with the float model"
+    name = METRIC_WORDS.get(accuracy["metric"], accuracy["metric"])
+    return name if accuracy.get("higher_is_better", True) else f"{name} (lower is better)"
 
 
 def is_agreement(accuracy: Mapping[str, Any]) -> bool:

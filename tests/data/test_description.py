@@ -23,13 +23,14 @@ def described(folder: Path, text: str, *, beside: bool = False) -> Description:
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
-    values = 'layout = "NHWC"\nscale = 0.5\nmean = [1, 2.5, 3]\nstd = 4\n'
+    values = 'metric = "miou"\nlayout = "NHWC"\nscale = 0.5\nmean = [1, 2.5, 3]\nstd = 4\n'
     read = described(tmp_path, PLAIN + values + "[splits]\ntrain = [0, 9]\nsearch = [9, 12]\n")
     assert read.location == str(tmp_path / "d.npz")
-    assert read.format == "npz"
+    assert (read.format, read.metric) == ("npz", "miou")
     assert read.transform == Transform("NHWC", 0.5, (1.0, 2.5, 3.0), (4.0,))
     assert read.ranges == Ranges((0, 9), (9, 12))
-    assert described(tmp_path, PLAIN).transform == Transform()
+    plain = described(tmp_path, PLAIN)
+    assert (plain.transform, plain.metric) == (Transform(), None)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ('path = "d.npz"\nformat = "nzp"', r"'format' is 'nzp' \(did you mean 'npz'\?\)"),
         (PLAIN + "sclae = 1", r"unknown key 'sclae' \(did you mean 'scale'\?\)"),
         (PLAIN + 'layout = "NHCW"', "did you mean 'N"),
+        (PLAIN + 'metric = "mes"', r"'metric' is 'mes' \(did you mean 'mse'\?\); allowed are top-1, top-5"),
+        (PLAIN + 'metric = "my.code:judge"', r"'metric' is 'my.code:judge'; allowed are top-1, top-5, agreement"),
+        (PLAIN + "metric = 5", "'metric' is 5; allowed are"),
         (PLAIN + "layout = 3", "'layout' is 3; allowed are NHWC, NCHW, HW"),
         (PLAIN + "scale = 0", "'scale' must be a number other than zero"),
         (PLAIN + 'scale = "1/255"', "'scale' must be a number"),

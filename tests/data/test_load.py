@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from haqc.data import Dataset, InputSpec, check_labels, load
+from haqc.data import Dataset, InputSpec, load
 from haqc.errors import DataError
+from haqc.judge import check_labels
+from haqc.metrics import named
 
 F32 = np.dtype(np.float32)
 IMAGE = (InputSpec("image", F32, (None, 1, 6, 6)),)
@@ -169,10 +171,21 @@ def test_arrays_that_do_not_fit_the_model(tmp_path: Path) -> None:
 
 def test_labels_must_be_outputs_of_the_model(tmp_path: Path) -> None:
     dataset = loaded(saved(tmp_path))
-    check_labels(dataset, 4)
+    check_labels(dataset, named("top-1"), (1, 4))
     with pytest.raises(DataError, match="labels reach from 0 to 3, but the model has 3 outputs"):
-        check_labels(dataset, 3)
-    check_labels(loaded(saved(tmp_path, {"x": np.zeros((20, 6, 6))})), 1)
+        check_labels(dataset, named("top-1"), (1, 3))
+
+
+def test_pairs_stay_together_however_data_are_divided(tmp_path: Path) -> None:
+    pairs = {
+        "x": np.repeat(np.arange(15), 2)[:, None, None] * np.ones((6, 6)),
+        "y": np.repeat(np.arange(15) % 2, 2) * 0.5,
+    }
+    dataset = load(saved(tmp_path, pairs), IMAGE, Path("m.onnx"), group=2)
+    for split in (dataset.train, dataset.search, dataset.reported):
+        assert split.labels is not None
+        np.testing.assert_array_equal(split.arrays[0][::2], split.arrays[0][1::2])
+        np.testing.assert_array_equal(split.arrays[0][::2, 0, 0] % 2 * 0.5, split.labels[::2])
 
 
 def test_fashion_mnist(shared: Path, tmp_path: Path) -> None:
@@ -183,7 +196,7 @@ def test_fashion_mnist(shared: Path, tmp_path: Path) -> None:
     dataset = loaded(str(tmp_path / "d.toml"), inputs=(InputSpec("image", F32, (None, 1, 28, 28)),))
     assert [len(split) for split in (dataset.train, dataset.search, dataset.reported)] == [55_000, 5_000, 10_000]
     assert dataset.name == "fashion-mnist"
-    check_labels(dataset, 10)
+    check_labels(dataset, named("top-1"), (1, 10))
     (images,) = dataset.train.inputs(slice(0, 2_000))
     assert images.shape == (2_000, 1, 28, 28)
     assert abs(images.mean()) < 0.02  # the mean and deviation are those of all 60,000

@@ -76,11 +76,28 @@ def test_samples() -> None:
 
 def test_labels() -> None:
     refused({"x": X, "y": Y[:2]}, "'x' has 3 samples and 'y' has 2")
-    refused({"x": X, "y": Y.astype(np.float32)}, "labels 'y' hold float32")
-    refused({"x": X, "y": np.array([0.5, 1, 2])}, "labels 'y' hold float64")
-    refused({"x": X, "y": np.array(["a", "b", "c"])}, "labels 'y' hold <U1")
-    refused({"x": X, "y": np.array([0, -1, 2])}, "labels 'y' reach from -1 to 2")
-    refused({"x": X, "y": np.array([0, 1, 2**40])}, "labels 'y' reach from 0 to 1099511627776")
-    refused({"x": X, "y": np.eye(3, dtype=np.int64)}, r"labels 'y' have shape \[3, 3\].*argmax")
-    refused({"x": X, "y": Y[:, None]}, r"labels 'y' have shape \[3, 1\]")
-    refused({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y - Y - 0.5}, "labels 'y_test' hold float64")
+    refused({"x": X, "y": np.array(["a", "b", "c"])}, "labels 'y' hold <U1; store class numbers or other real numbers")
+    refused({"x": X, "y": np.array([0.5, np.nan, 2])}, "labels 'y' hold NaN or infinity; correct them")
+    refused({"x": X, "y": np.full((3, 2), np.inf, np.float32)}, "labels 'y' hold NaN or infinity; correct them")
+    refused({"x": X, "y": np.float32(3)}, r"labels 'y' of shape \[\] are empty; store one per sample")
+    refused({"x": X, "y": np.zeros((3, 0))}, r"labels 'y' of shape \[3, 0\] are empty; store one per sample")
+    refused({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y * np.nan}, "labels 'y_test' hold NaN or infinity")
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        (Y.astype(np.uint8), np.int64),
+        (Y.astype(np.float32), np.float32),
+        (np.array([-1, 0, 2**40]), np.int64),
+        (np.array([0, 1, 2**64 - 1], np.uint64), np.uint64),
+        (np.eye(3, dtype=np.int32), np.int32),
+        (np.zeros((3, 4, 5), np.uint8), np.uint8),
+        (np.array([True, False, True]), np.bool_),
+    ],
+)
+def test_labels_of_any_shape_are_kept(labels: np.ndarray, kept: type) -> None:
+    found = arrange({"x": X, "y": labels}, IMAGE, "d.npz")[0].labels
+    assert found is not None
+    assert found.dtype == kept
+    np.testing.assert_array_equal(found, labels)

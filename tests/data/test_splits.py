@@ -67,6 +67,38 @@ def test_splits_partition_the_samples(count: int, classes: int, labelled: bool) 
     assert sorted(chain.from_iterable(map(samples, splits))) == list(range(count))
 
 
+def test_labels_of_several_numbers_are_no_classes() -> None:
+    bare, masks = (divide_single(numbered(60, labels), "d") for labels in (None, np.zeros((60, 4, 4), np.uint8)))
+    assert [samples(split) for split in bare] == [samples(split) for split in masks]
+    train, held = divide_train(numbered(60, np.repeat(np.eye(3), 20, axis=0)), "d")
+    assert samples(train) + samples(held) == list(range(60))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.bool_])
+def test_kinds_in_blocks_are_spread_whatever_their_type(dtype: type) -> None:
+    labels = np.repeat([0, 1], [90, 10]).astype(dtype)
+    _, held = divide_train(numbered(100, labels), "d")
+    assert held.labels is not None
+    assert 0 < held.labels.sum() < len(held)
+    for part in divide_single(numbered(100, labels[:, None]), "d"):
+        assert part.labels is not None
+        assert part.labels.sum() == pytest.approx(0.1 * len(part), abs=1)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(10, 200), st.integers(1, 5), st.booleans())
+def test_groups_stay_together(count: int, group: int, labelled: bool) -> None:
+    labels = np.repeat(np.arange(count) % 3, group)[:count] if labelled else None
+    for splits in (
+        divide_single(numbered(count, labels), "d", group),
+        divide_train(numbered(count, labels), "d", group),
+    ):
+        for split in splits:
+            parts = split.arrays[0].reshape(-1, group)
+            np.testing.assert_array_equal(parts, parts[:, :1] // group * group + np.arange(group))
+        assert sum(len(split) for split in splits) == count // group * group
+
+
 def test_unlabelled_data_are_shuffled() -> None:
     splits = divide_single(numbered(100), "d")
     assert [len(split) for split in splits] == [70, 10, 20]

@@ -11,7 +11,20 @@ from scipy.stats import spearmanr
 from sklearn.metrics import jaccard_score, roc_auc_score, top_k_accuracy_score
 
 from haqc.errors import DataError
-from haqc.metrics import METRICS, Batch, Metric, Rows, named, paired_standard_error, quality, standard_error
+from haqc.metrics import (
+    METRICS,
+    Batch,
+    Metric,
+    Rows,
+    TopK,
+    fitting,
+    named,
+    paired_standard_error,
+    quality,
+    standard_error,
+    value_at,
+)
+from haqc.metrics.metric import spread_rows
 
 RNG = np.random.default_rng(0)
 
@@ -126,14 +139,24 @@ def test_pair_correlation() -> None:
     ("name", "output", "labels", "message"),
     [
         ("top-1", np.zeros((3, 4, 4)), np.zeros(3, int), "needs an output"),
-        ("top-1", np.zeros((3, 4)), np.zeros((3, 2)), "one class per sample"),
+        (
+            "top-1",
+            np.zeros((3, 4)),
+            np.zeros((3, 2), int),
+            "for one-hot rows their argmax",
+        ),
         ("top-5", np.zeros((3, 4)), np.zeros(3, int), "more than 5 classes"),
         ("mae", np.zeros((3, 4)), np.zeros((3, 5)), "give labels of the output's shape"),
+        ("top-1", np.zeros((3, 4)), np.zeros(3), "labels hold float64; store class numbers"),
+        ("top-1", np.zeros((3, 4)), np.array([0, 4, 1]), "labels reach from 0 to 4, but the model has 4 outputs"),
+        ("top-1", np.zeros((3, 4)), np.array([0, -1, 1]), "labels reach from -1 to 1"),
+        ("top-1", np.zeros((3, 4)), None, "needs labels"),
         ("mse", np.zeros((3, 4)), None, "there are no labels"),
         ("auc", np.zeros((3, 1)), np.array([0, 1, 2]), "0 for usual"),
         ("auc", np.zeros((3, 7)), np.array([0, 1, 1]), "choose another --metric"),
         ("miou", np.zeros((3, 4)), np.zeros(3), "classes, ..."),
-        ("miou", np.zeros((3, 4, 2)), np.full((3, 2), 4), "above the output's 4 classes"),
+        ("miou", np.zeros((3, 4, 2)), np.zeros((3, 2)), "'y' holds float64; store them as integers"),
+        ("miou", np.zeros((3, 4, 2)), np.full((3, 2), 4), "label 4 is above the output's 4 classes"),
         ("perplexity", np.zeros((3, 4)), np.zeros((3, 4)), "logits"),
         ("perplexity", np.zeros((3, 4, 5)), np.full((3, 4), 5), "above the vocabulary"),
         ("sts", np.zeros((3, 4)), None, "one label per sample"),
@@ -152,7 +175,7 @@ def test_an_unknown_metric_names_the_nearest() -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_names_and_units(name: str) -> None:
     assert METRICS[name].name == name
-    assert METRICS[name].unit in ("%", "")
+    assert METRICS[name].traits.unit in ("%", "")
 
 
 def test_standard_errors_match_repeated_samples() -> None:
@@ -181,18 +204,143 @@ def test_the_error_of_a_mean_is_the_textbook_one() -> None:
     assert standard_error(named("mae"), rows[:1]) == 0.0
 
 
-def test_quality() -> None:
-    assert quality(named("top-1"), 80.0, 90.0) == 80.0
-    assert quality(named("perplexity"), 22.0, 20.0) == pytest.approx(90.0)
-    assert quality(named("perplexity"), 19.0, 20.0) == pytest.approx(105.0)
-    assert quality(named("perplexity"), float("inf"), 20.0) == -np.inf
+@pytest.mark.parametrize(
+    ("name", "value", "points"),
+    [
+        ("top-1", 80.0, 80.0),
+        ("perplexity", 20.0, 100.0),
+        ("perplexity", 40.0, 50.0),
+        ("perplexity", 25.0, 80.0),
+        ("perplexity", 19.0, 105.0),
+        (f"{__name__}:anything", 10.0, 100 / 1.5),
+        (f"{__name__}:anything", 22.0, 110.0),
+    ],
+)
+def test_quality_and_back(name: str, value: float, points: float) -> None:
+    metric = named(name)
+    assert quality(metric, value, 20.0) == pytest.approx(points, rel=1e-12)
+    assert value_at(metric, points, 20.0) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["perplexity", "auc", f"{__name__}:anything"])
+def test_what_is_not_finite_is_worth_nothing(name: str) -> None:
+    assert [quality(named(name), value, 20.0) for value in (np.nan, np.inf, -np.inf)] == [0.0, 0.0, 0.0]
+
+
+def test_where_the_float_network_has_no_error_the_size_of_the_error_counts() -> None:
+    assert quality(named("mse"), 0.0, 0.0) == 100.0
+    assert quality(named("mse"), 1.0, 0.0) == 50.0 > quality(named("mse"), 3.0, 0.0) > 0
+
+
+OUTPUT = np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]], np.float32)
+
+
+def test_agreements_lie_between_0_and_1_whatever_the_output() -> None:
+    output = RNG.standard_normal((200, 7)).astype(np.float32)
+    output[0] = np.nan
+    output[1] *= np.float32(1e30)
+    for name in ("cosine", "agreement"):
+        rows = named(name).rows(batch(output, reference=np.where(np.isnan(output), 1, output)))
+        assert rows.shape == (200, 1)
+        assert np.all((rows >= 0) & (rows <= 1))
+        np.testing.assert_allclose(rows[1:], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labelled", "embeds", "expected"),
+    [
+        ((8, 10), True, False, "top-1"),
+        ((8, 10), True, True, "top-1"),
+        ((8, 10), False, False, "agreement"),
+        ((8, 10), False, True, "cosine"),
+        ((8, 1), False, False, "cosine"),
+        ((8,), False, False, "cosine"),
+        ((8, 3, 32, 32), False, False, "cosine"),
+    ],
+)
+def test_the_output_decides_where_no_metric_is_named(
+    shape: tuple[int, ...], labelled: bool, embeds: bool, expected: str
+) -> None:
+    labels = np.zeros(8, np.int64) if labelled else None
+    assert fitting(shape, labels, is_embedding=embeds).name == expected
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (8,), (8, 3, 32, 32)])
+def test_labels_need_an_output_of_classes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"labels do not fit .*need an output \[batch, classes\]: leave the labels out"):
+        fitting(shape, np.zeros(8, np.int64), is_embedding=False)
+
+
+@pytest.mark.parametrize(
+    ("k", "classes", "chance", "floor"),
+    [(1, 10, 10, 20), (1, 100, 1, 2), (1, 4, 25, 43.75), (1, 2, 50, 62.5), (5, 100, 5, 10), (5, 6, 250 / 3, 87.5)],
+)
+def test_the_floor_is_twice_chance_or_a_quarter_above(k: int, classes: int, chance: float, floor: float) -> None:
+    assert (TopK(k).chance(classes), TopK(k).floor(classes)) == pytest.approx((chance, floor), rel=1e-12)
+
+
+def test_the_errors_of_shares_by_hand() -> None:
+    first, second = np.array([[1.0], [1], [0], [1]]), np.array([[1.0], [0], [0], [0]])
+    # Variance of (1, 1, 0, 1) is 1/4 with three degrees of freedom; of (0, 1, 0, 1) it is 1/3.
+    assert standard_error(TopK(1), first) == pytest.approx(100 * np.sqrt(1 / 4 / 4), rel=1e-12)
+    assert paired_standard_error(TopK(1), first, second) == pytest.approx(100 * np.sqrt(1 / 3 / 4), rel=1e-12)
+    assert paired_standard_error(TopK(1), first, first) == 0
+
+
+def test_what_a_softmax_gave_is_not_put_through_another() -> None:
+    logits, tokens = RNG.standard_normal((4, 6, 9)).astype(np.float32), RNG.integers(0, 9, (4, 6))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    expected = value("perplexity", batch(logits, given=tokens))
+    assert value("perplexity", batch(chances, given=tokens)) == pytest.approx(expected, rel=1e-5)
+    assert value("perplexity", batch(np.log(chances), given=tokens)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_impossible_token_makes_the_perplexity_infinite() -> None:
+    chances = np.zeros((1, 2, 3), np.float32)
+    chances[:, :, 0] = 1
+    assert value("perplexity", batch(chances, np.array([[0, 1]]))) == np.inf
+    assert value("perplexity", batch(chances, np.array([[0, -1]]))) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "labels", "expected"),
+    [
+        ("top-1", (4, 3), np.array([0, 2, 1, 0]), (np.array([0, 2, 1, 0]), 1)),
+        ("agreement", (4, 5, 3), None, (None, 2)),
+        ("cosine", (4, 3), None, (None, None)),
+        ("mse", (4, 3), None, (np.ones((4, 3)), None)),
+        ("mae", (4, 1), np.arange(4), (np.arange(4.0)[:, None], None)),
+        ("auc", (4, 2), np.array([0, 1, 1, 0]), (np.array([0, 1, 1, 0]), 1)),
+        ("auc", (4, 1), np.array([0, 1, 1, 0]), (None, None)),
+        ("miou", (2, 3, 2), np.array([[0, 255], [-1, 2]]), (np.array([[0, -1], [-1, 2]]), 1)),
+        ("miou", (2, 5, 3), np.zeros((2, 5), np.uint8), (np.zeros((2, 5)), 2)),
+        ("perplexity", (4, 3, 7), None, (np.array([[1, 1, -1]] * 4), 2)),
+        ("perplexity", (1, 3, 7), np.array([[4, -100, 6]]), (np.array([[4, -100, 6]]), 2)),
+        ("sts", (4, 3), np.zeros(4), (None, None)),
+        (f"{__name__}:anything", (4, 3), np.zeros(4), (None, None)),
+    ],
+)
+def test_what_is_trained_on(
+    name: str, shape: tuple[int, ...], labels: np.ndarray | None, expected: tuple[np.ndarray | None, int | None]
+) -> None:
+    metric, inputs = named(name), (np.ones((4, 3), np.int64 if name == "perplexity" else np.float32),)
+    targets = metric.targets(inputs, labels, shape)
+    assert metric.class_axis(labels, shape) == expected[1]
+    if targets is None or expected[0] is None:
+        assert targets is expected[0] is None
+    else:
+        assert targets.dtype == (np.float32 if expected[1] is None else np.int64)
+        np.testing.assert_array_equal(targets, expected[0])
 
 
 CODE = """
 import numpy as np
 def hits(outputs, labels): return outputs.argmax(1) == labels
 def breaks(outputs, labels): raise ValueError("no")
-def one(outputs, labels): return 0.5
+def one(outputs, labels): return outputs[labels == 1].mean() / outputs.mean()
+def endless(outputs, labels): return np.inf
+def pairs(outputs, labels): return np.zeros((len(outputs), 2))
+def nothing(outputs, labels): pass
 def odd(outputs, labels): return np.full(len(outputs), np.nan)
 def text(outputs, labels): return ["a"] * len(outputs)
 """
@@ -212,13 +360,36 @@ def test_a_function_of_the_users(module: str) -> None:
     assert value(f"{module}:hits", batch(output, labels)) == (output.argmax(1) == labels).mean()
 
 
+def test_a_function_may_give_one_number_for_all(module: str) -> None:
+    output, labels = RNG.uniform(1, 2, 200), RNG.integers(0, 2, 200)
+    metric, whole = named(f"{module}:one"), batch(output, labels)
+    assert metric.rows(whole).tolist() == [[output[labels == 1].mean() / output.mean()]]
+
+
+def test_one_number_for_all_has_the_jackknifes_error(module: str) -> None:
+    metric, values = named(f"{module}:one"), []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        whole = batch(rng.uniform(1, 2, 400), rng.integers(0, 2, 400))
+        values.append(metric.value(metric.rows(whole)))
+    rows = spread_rows(metric, whole)
+    assert rows.shape == (400, 1)
+    assert metric.value(rows) == pytest.approx(values[-1], rel=1e-12)
+    assert standard_error(metric, rows) == pytest.approx(np.std(values), rel=0.4)  # 20 parts say it to a sixth
+    near = spread_rows(metric, batch(whole.outputs[0] + 1e-3 * RNG.standard_normal(400), whole.labels))
+    assert 0 < paired_standard_error(metric, near, rows) < standard_error(metric, rows) / 20
+    assert spread_rows(TopK(1), batch(OUTPUT, np.array([1, 0, 1, 1])))[:, 0].tolist() == [1, 1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("breaks", "raised ValueError: no; mend"),
-        ("one", "one finite number per sample"),
-        ("odd", "one finite number per sample"),
-        ("text", "one finite number per sample"),
+        ("endless", r"gave float \(NaN or infinity\) for 4 samples; return one finite number, or one per sample"),
+        ("odd", r"gave ndarray \(NaN or infinity\) for 4 samples; return one finite number, or one per sample"),
+        ("pairs", r"gave ndarray \(shape \[4, 2\]\) for 4 samples"),
+        ("text", "gave list"),
+        ("nothing", "gave NoneType"),
         ("hit", "did you mean 'hits'"),
     ],
 )

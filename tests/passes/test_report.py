@@ -16,7 +16,7 @@ from haqc.errors import OutputError
 from haqc.passes.report import ReportFiles, report
 from haqc.passes.report.csv import COLUMNS, layers_csv
 from haqc.passes.report.html import render_html
-from haqc.passes.report.wording import percent, points, quantity, share, spread
+from haqc.passes.report.wording import difference, figure, quantity, share, spread
 from haqc.plaintext import visible
 
 EXAMPLE = Path(__file__).with_name("report_example.json")
@@ -307,4 +307,17 @@ def test_quantity(value: float | None, unit: str, expected: str) -> None:
 
 
 def test_figures_without_a_value_are_not_available() -> None:
-    assert {word(None) for word in (percent, points, share, spread)} == {"n/a"}
+    assert share(None) == "n/a"
+    assert {word(None, unit) for word in (figure, difference, spread) for unit in ("%", "")} == {"n/a"}
+
+
+def test_a_metric_that_is_no_percentage_has_no_points(content: dict[str, Any]) -> None:
+    content["accuracy"] |= {
+        "metric": "mse", "unit": "", "higher_is_better": False, "float": 0.0123456, "emitted": 0.0130001,
+        "difference": 0.00065432, "standard_error": 0.00021, "paired_standard_error": 0.0000312,
+    }  # fmt: skip
+    text = Page(render_html(content)).text
+    assert "Mean squared error (lower is better)" in text
+    for words in ("0.012346", "0.013 standard error 0.00021", "+0.000654 paired standard error 3.12e-05"):
+        assert words in text
+    assert "0.00021 points" not in text
