@@ -27,6 +27,8 @@ from benchmarks.networks import FASHION, SHARED
 from haqc import data, onnxfile, targets
 from haqc.data.split import Split
 from haqc.frontend import Front, shapes_of
+from haqc.judge import Judge
+from haqc.metrics import named
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
@@ -36,7 +38,6 @@ from haqc.workbench import Bench, Worker
 
 IMAGES = 500
 TRAINED_ON = 1_000
-CLASSES = 10
 BATCH = 250
 """Samples of a run of the plain loop."""
 
@@ -89,7 +90,6 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
     before = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
     logits = str((value if before is None else before).name)
     train, search = dataset.train.take(slice(0, 5_000)), dataset.search.take(slice(0, IMAGES))
-    assert search.labels is not None
     bench = Bench(
         model=onnxfile.serialise(front.model),
         graph=graph,
