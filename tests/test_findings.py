@@ -94,7 +94,7 @@ def test_what_the_file_carries(haqc: CommandLine) -> None:
     table = build_table(graph, target)
     full = baseline(graph)
     budget = Budget.resolve((Demand.parse("energy=0.5"), Demand.parse("size=1")), table.price(full), table.batch)
-    carried = notes(graph, target, table, budget, full, {"seed": 3})
+    carried = notes(target, table, budget, full, {"seed": 3}, "linear")
     assert json.loads(json.dumps(carried)) == carried
     assert carried["policy"] == full.to_json()
     assert (carried["format"], carried["target"]["name"], carried["target"]["batch"]) == ("qcdq", "cloud", 16)
