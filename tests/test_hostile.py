@@ -190,3 +190,13 @@ def test_values_too_small_for_a_histogram(haqc: CommandLine, tmp_path: Path) -> 
     outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet", "--jobs", "1")
     assert outcome.code in (0, 2)
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("cost", "--target", "edge")])
+def test_a_tensor_of_a_million_dimensions(command: tuple[str, ...], haqc: CommandLine, tmp_path: Path) -> None:
+    text = """(float[N, 1, 8, 8] x) => (float y) {
+        s = Shape(x) t = Tile(s, million) c = Conv(x, K) e = Expand(c, t) y = Relu(e)
+    }"""
+    model = small_model(text, {"K": draw(3, 1, 3, 3), "million": [250_000]}, ir_version=10)
+    outcome = haqc(*command, saved(model, tmp_path))
+    assert "tensor 'e' has 1,000,000 dimensions; allowed are 64" in outcome.out + outcome.err

@@ -10,11 +10,15 @@ from onnx_ir.passes import common
 from haqc.dimensions import Dimensions, Shape
 from haqc.errors import ModelError
 from haqc.passes.bind.walk import Walk
+from haqc.storedtensors import MAX_RANK
 
 __all__ = ["bind"]
 
 _ROUNDS = 3
 """Whole-graph inferences after the walks at most; each must make something known that was not."""
+
+_SHAPE_OPERANDS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
+"""Which input of an operator holds the extents of its output, one for each dimension."""
 
 
 def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model:
@@ -48,6 +52,7 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
     for _ in range(_ROUNDS):
         if not unknown:
             break
+        _check_ranks(copy)
         common.ShapeInferencePass(strict_mode=False)(copy)  # knows subgraphs and functions, which the walk does not
         before, unknown = unknown, walk.run()
         if unknown >= before:
@@ -55,3 +60,21 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
     walk.replace_known()
     walk.restore()
     return copy
+
+
+def _check_ranks(model: ir.Model) -> None:
+    """Refuses a tensor with more dimensions than arrays can have: one with a million makes inference take seconds.
+
+    Raises:
+        ModelError: naming the tensor.
+    """
+    for node in model.graph:
+        place = _SHAPE_OPERANDS.get(node.op_type, len(node.inputs))
+        given = node.inputs[place] if place < len(node.inputs) else None
+        shape = None if given is None else given.shape
+        rank = shape[0] if shape is not None and len(shape) == 1 else 0
+        if isinstance(rank, int) and rank > MAX_RANK:
+            raise ModelError(
+                f"tensor '{node.outputs[0].name}' has {rank:,} dimensions; allowed are {MAX_RANK}: check the shape "
+                f"that its {node.op_type} is given"
+            )
