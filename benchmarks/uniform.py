@@ -39,7 +39,6 @@ from haqc.problem import Problem
 from haqc.request import Request
 from haqc.runtime import Runtime
 from haqc.samples import Samples
-from haqc.score import paired_standard_error, percent
 from haqc.train import outputs
 from haqc.workbench import Bench, Tuned, Worker
 
@@ -101,7 +100,7 @@ class Subject:
     @cached_property
     def plan(self) -> Plan:
         """The recipes."""
-        return Plan.of(self.request, self.effort, self.dataset, self.samples.scoring)
+        return Plan.of(self.request, self.effort, self.dataset, has_targets=self.samples.has_targets)
 
     @cached_property
     def effort(self) -> Effort:
@@ -111,7 +110,7 @@ class Subject:
     @cached_property
     def samples(self) -> Samples:
         """The data and how they are scored."""
-        return Samples.judge(self.dataset, self.network.model, self.problem.model, self.effort, Silent())
+        return Samples.judge(self.dataset, self.network.model, self.problem.model, self.effort, None, Silent())
 
     @cached_property
     def mirror(self) -> Mirror:
@@ -124,22 +123,20 @@ class Subject:
         bench = prepare(self.request, self.problem, self.samples, self.plan)
         if self.plan.start.samples:
             bench = start_at(bench, self.mirror, self._kept("start", replace(bench, long=self.plan.start)))
-        grid = grids(self.mirror, self.problem.space, bench, self.effort.calibration)
+        grid = grids(self.request, self.mirror, self.problem.space, bench, self.effort.calibration)
         return replace(bench, calibration=grid)
 
     @cached_property
     def reference(self) -> np.ndarray:
-        """Scores of the better float network, one per sample of the reported split."""
-        split = self.dataset.reported
-        original = self.samples.runtime.output(self.samples.output, split, self.effort.run)
-        scores = [self.samples.scoring.scores(original, np.asarray(split.labels))]
+        """What the better float network gets right of the reported split, shape ``[N]``."""
+        right = [self._right(self.samples.runtime)]
         if self.way == "labels":
             tuned = self._kept("float", self.bench)
             mirror = from_onnx(self.problem.model)
             mirror.load(tuned.state.parameters)
-            found = outputs(mirror, self.samples.output, split, self.effort.run)
-            scores.append(self.samples.scoring.scores(found, np.asarray(split.labels)))
-        return max(scores, key=percent)
+            found = outputs(mirror, self.samples.logits, self.dataset.reported, self.effort.run)
+            right.append(found.argmax(axis=1) == self.dataset.reported.labels)
+        return max(right, key=np.mean)
 
     def measure(self, widths: str) -> dict[str, Any]:
         """Gives the content of one cell."""
@@ -153,24 +150,25 @@ class Subject:
             network.load(tuned.state)
             accuracy = tuned.accuracy
         spent_s = time.process_time() - begun_s
-        emitted = self._scores(onnxfile.serialise(emit_qcdq(self.problem.model, policy, network.codes(), {})))
+        model = emit_qcdq(self.problem.model, policy, network.codes(), {})
+        emitted, reference = 100.0 * self._right(Runtime(onnxfile.serialise(model))), 100.0 * self.reference
+        difference = emitted - reference
         return {
             "network": self.network.name,
             "widths": widths,
             "way": self.way,
-            "reference": percent(self.reference),
-            "emitted": percent(emitted),
-            "difference": percent(emitted) - percent(self.reference),
-            "paired_standard_error": paired_standard_error(emitted, self.reference),
+            "reference": float(reference.mean()),
+            "emitted": float(emitted.mean()),
+            "difference": float(difference.mean()),
+            "paired_standard_error": float(difference.std(ddof=1) / np.sqrt(len(difference))),
             "search": accuracy,
-            "search_float": self.samples.float_accuracy,
+            "search_float": self.samples.search.float_value,
             "cpu_s": spent_s,
         }
 
-    def _scores(self, model: bytes) -> np.ndarray:
-        split = self.dataset.reported
-        found = Runtime(model).output(self.samples.output, split, self.effort.run)
-        return self.samples.scoring.scores(found, np.asarray(split.labels))
+    def _right(self, model: Runtime) -> np.ndarray:
+        found = model.output(self.samples.search.outputs[0], self.dataset.reported, self.effort.run)
+        return np.asarray(found.argmax(axis=1) == self.dataset.reported.labels)
 
     def _kept(self, name: str, bench: Bench) -> Tuned:
         """Gives a float network trained before, or trains it."""
