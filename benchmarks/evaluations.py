@@ -33,6 +33,7 @@ from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
 from haqc.policy import Policy, Space
+from haqc.reconstruct import Fitting
 from haqc.train import Recipe, fine_tune, outputs
 from haqc.workbench import Bench, Worker
 
@@ -103,6 +104,7 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
         short=Recipe(0, batch=16, relative_rate=0.002, step_rate=0.003),
         middle=Recipe(0),
         long=Recipe(0),
+        fitting=Fitting(0),
         seed=0,
     )
     return bench, space

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
+
+Ranges = Literal["mse", "kl", "percentile", "max"]
+RANGES: tuple[Ranges, ...] = get_args(Ranges)
+"""How the range of an activation is chosen: least squared error, least divergence, percentiles, or all of it."""
+
+QuantiserName = Literal["lsq", "haq"]
+QUANTISERS: tuple[QuantiserName, ...] = get_args(QuantiserName)
+"""Whose quantiser: learned steps, or that of HAQ (Wang et al., CVPR 2019)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class Calibration:
         activations: grid by (tensor, bits).
         weights: grid by (tensor, bits).
         samples: how many calibration samples were seen.
+        learns: whether fine-tuning learns the scales.
         codebooks: ascending centroids of weights, float32 ``[k]``, by (tensor, bits); a tensor has these or grids.
         unbounded: why a tensor that no layer reads has no grid after all, by tensor.
     """
@@ -45,4 +55,5 @@ class Calibration:
     weights: Mapping[tuple[str, int], WeightGrid]
     samples: int
     unbounded: Mapping[str, str] = field(default_factory=dict)
+    learns: bool = True
     codebooks: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)

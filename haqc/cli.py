@@ -191,6 +191,17 @@ def compile_command(
         Literal["linear", "kmeans"],
         typer.Option(help="linear: codes and scales; kmeans: codebooks for size budgets, activations stay float."),
     ] = "linear",
+    quantizer: Annotated[
+        Literal["lsq", "haq"],
+        typer.Option(help="lsq: a learned step per channel; haq: the one of HAQ, per tensor and fixed, to compare."),
+    ] = "lsq",
+    ranges: Annotated[
+        Literal["mse", "kl", "percentile", "max"] | None,
+        typer.Option(
+            help="Ranges of activations: least squared error, least divergence, percentiles, or all.",
+            show_default="mse",
+        ),
+    ] = None,
     min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
     pin: Annotated[
         list[str] | None, typer.Option(help="NAME=W/A: pin layers by name or pattern.", show_default=False)
@@ -230,6 +241,8 @@ def compile_command(
         pins=pins,
         default_pins=default_pins,
         weights=weights,
+        quantiser=quantizer,
+        ranges=ranges,
         resume=resume,
         force=force,
     )

@@ -212,6 +212,8 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
         "default_pins": request.default_pins,
         "weights": request.weights,
+        "quantizer": request.quantiser,
+        "ranges": request.ranges,
         "shapes": {name: list(shape) for name, shape in request.shapes.items()},
     }
     return {

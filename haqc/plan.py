@@ -74,7 +74,8 @@ class Plan:
             """Gives a training batch: as asked, but so that an epoch has a few and memory holds it."""
             return min(size, effort.step, max(4, len(dataset.train) // 8))
 
-        wanted = effort.reconstruct if request.reconstruct is None else request.reconstruct
+        usual = effort.reconstruct if request.quantiser == "lsq" else 0
+        wanted = usual if request.reconstruct is None else request.reconstruct
         share = (LABEL_SHARE if request.label_share is None else request.label_share) if has_targets else 0.0
         any_length = Recipe(0, label_share=share)
         short = replace(any_length, samples=first, batch=batch(16), relative_rate=0.002, step_rate=0.003)

@@ -63,7 +63,8 @@ def grids(request: Request, mirror: Mirror, space: Space, bench: Bench, count: i
     """Calibrates the mirror on the first ``count`` training samples; codebooks need none."""
     if request.weights == "kmeans":
         return calibrate_codebooks(mirror, space)
-    return calibrate(mirror, space, _Batches(bench.train.take(slice(0, count)), min(64, bench.run)))
+    batches = _Batches(bench.train.take(slice(0, count)), min(64, bench.run))
+    return calibrate(mirror, space, batches, request.ranges or "mse", request.quantiser)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from haqc.budget import Demand
+from haqc.calibration import QuantiserName, Ranges
 from haqc.dimensions import Shape
-from haqc.errors import BudgetError
+from haqc.errors import BudgetError, PolicyError
 from haqc.policy import Bits
 
 Weights = Literal["linear", "kmeans"]
@@ -44,10 +45,13 @@ class Request:
         pins: widths by layer name or pattern.
         default_pins: whether the first layers and the last ones are pinned at 8/8.
         weights: how weights are quantised; with ``kmeans`` activations stay in float, and only size is priced.
+        quantiser: whose quantiser, ``lsq`` or ``haq``.
+        ranges: how the ranges of activations are chosen; ``None`` for the quantiser's own way.
         resume, force: what to do with a folder that is not empty.
 
     Raises:
         BudgetError: a budget is of something that is not priced.
+        PolicyError: options of quantisation contradict each other, or the quantiser lacks a width that is asked for.
     """
 
     model: Path
@@ -69,6 +73,8 @@ class Request:
     pins: Mapping[str, Bits] = field(default_factory=dict)
     default_pins: bool = True
     weights: Weights = "linear"
+    quantiser: QuantiserName = "lsq"
+    ranges: Ranges | None = None
     resume: bool = False
     force: bool = False
 
@@ -79,3 +85,15 @@ class Request:
                 f"budget '{unpriced.text}' needs quantised activations, and with codebooks they stay in float, where "
                 "only size is priced; give --budget size=VALUE, or leave --weights kmeans out"
             )
+        if self.weights == "kmeans" and (self.quantiser != "lsq" or self.ranges is not None):
+            raise PolicyError(
+                "--weights kmeans leaves activations in float and has codebooks of its own, so --quantizer and "
+                "--ranges have nothing to choose; leave them out"
+            )
+        if self.quantiser == "haq" and self.ranges is not None:
+            raise PolicyError("--quantizer haq has its own ranges; leave --ranges out, or --quantizer haq")
+        if (
+            self.quantiser == "haq"
+            and min(self.min_bits, *(min(b.weight, b.activation) for b in self.pins.values()), 8) < 2
+        ):
+            raise PolicyError("--quantizer haq has no 1-bit grid; give --min-bits 2 and pins of at least 2 bits")

@@ -100,7 +100,7 @@ def fine_tune(
     groups = [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in weights]
     if isinstance(network, QuantisedMirror):
         steps = [p for p in network.steps.parameters() if p.requires_grad]
-        groups.append({"params": steps, "lr": recipe.step_rate})
+        groups += [{"params": steps, "lr": recipe.step_rate}] if steps else []
         centroids = [book.centroids for book in network.codebooks.values()]
         groups += [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in centroids]
         weights = [*weights, *steps, *centroids]

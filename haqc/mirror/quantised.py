@@ -120,6 +120,7 @@ class QuantisedMirror(nn.Module):
             if layer.bias and layer.activation in self.activations
         }
         self.steps = nn.ModuleList([*self.activations.values(), *self.weights.values()])
+        self.steps.requires_grad_(calibration.learns)
         self._books = nn.ModuleList(self.codebooks.values())
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:

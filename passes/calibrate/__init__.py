@@ -1,49 +1,51 @@
 """Chooses the quantisation grids of all operands at all widths, streaming over the calibration samples.
 
 Memory does not grow with the samples: a first pass keeps each tensor's extremes, a second a histogram of fixed size.
-At each width the range is the one with the least mean squared error over the histogram (activations) or over the
-weights themselves (per output channel).
+At each width a rule chooses the range of activations from the histogram, by default the one with the least mean squared
+error, and that of weights is the one with the least squared error over each output channel; or both are HAQ's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 
-from haqc.calibration import ActivationGrid, Calibration, WeightGrid
+from haqc.calibration import Calibration, QuantiserName, Ranges
 from haqc.errors import DataError, ModelError
 from haqc.mirror import Mirror
+from haqc.passes.calibrate.activations import SMALLEST_RANGE, activation_grid, symmetric_grid
 from haqc.passes.calibrate.codebooks import calibrate_codebooks
+from haqc.passes.calibrate.weights import finite_weight, tensor_grid, weight_grid
 from haqc.policy import Choice, Space
-from haqc.quant import activation_range, weight_range
 
 __all__ = ["BINS", "LARGEST", "calibrate", "calibrate_codebooks"]
 
 BINS = 2048
 """Bins of an activation histogram."""
 
-_SHARES = np.geomspace(0.04, 1.0, 64)
-"""Candidate ranges, as shares of the full range."""
-
 LARGEST = 1e30
 """Magnitude beyond which a tensor that only sums, concatenations or pooling read stays in float."""
 
-_SMALLEST_RANGE = 1e-30
-"""A tensor whose values span less is zero throughout: no float32 step is fine enough for it."""
 
-_SMALLEST_SHARE = 1e-5
-"""No channel's scale is below this share of the tensor's largest: nearly dead ones would overflow the int32 bias."""
-
-
-def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, ...]]) -> Calibration:
+def calibrate(
+    mirror: Mirror,
+    space: Space,
+    batches: Iterable[tuple[np.ndarray, ...]],
+    ranges: Ranges = "mse",
+    quantiser: QuantiserName = "lsq",
+) -> Calibration:
     """Computes the grids of every operand of a space.
 
     Args:
         mirror: the float mirror.
         space: says which operands there are and which widths each may take.
         batches: calibration inputs; iterated several times, so a list or a re-iterable.
+        ranges: how the ranges of activations are chosen; of no account for ``haq``, which has its own way.
+        quantiser: ``lsq``, with scales per channel that fine-tuning learns, or ``haq``, with one for each tensor that
+            stays; the latter at 2 bits and more.
 
     Raises:
         DataError: the calibration data drives an activation that a layer reads to infinity or NaN.
@@ -54,17 +56,21 @@ def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, 
     tensors = tuple(choice.operand.tensor for choice in activations)
     spare = frozenset(choice.operand.tensor for choice in activations if not choice.operand.layers)
     axes = {layer.weight: layer.weight_axis for layer in space.graph.layers}
-    weight_grids = {
-        (choice.operand.tensor, bits): _weight_grid(mirror, choice.operand.tensor, axes[choice.operand.tensor], bits)
-        for choice in weights
-        for bits in _widths(choice)
-    }
+    is_haq = quantiser == "haq"
+    weight_grids = {}
+    for choice in weights:
+        tensor = choice.operand.tensor
+        weight = finite_weight(mirror, tensor)
+        for bits in _widths(choice):
+            weight_grids[tensor, bits] = (tensor_grid if is_haq else weight_grid)(weight, axes[tensor], bits)
     low, high, unbounded = _extremes(_observe(mirror, tensors, batches), tensors, spare)
     bounded = tuple(tensor for tensor in tensors if tensor not in unbounded)
     histograms = _histograms(_observe(mirror, bounded, batches), low, high)
     return Calibration(
         activations={
-            (tensor, bits): _activation_grid(histograms[tensor], low[tensor], high[tensor], bits)
+            (tensor, bits): (symmetric_grid if is_haq else partial(activation_grid, ranges))(
+                histograms[tensor], low[tensor], high[tensor], bits
+            )
             for tensor, choice in zip(tensors, activations, strict=True)
             if tensor not in unbounded
             for bits in _widths(choice)
@@ -72,6 +78,7 @@ def calibrate(mirror: Mirror, space: Space, batches: Iterable[tuple[np.ndarray, 
         weights=weight_grids,
         samples=sum(len(batch[0]) for batch in batches),
         unbounded=unbounded,
+        learns=not is_haq,
     )
 
 
@@ -115,52 +122,6 @@ def _histograms(
     counts = {tensor: np.zeros(BINS) for tensor in low}
     for values in observed:
         for tensor, value in values.items():
-            if high[tensor] - low[tensor] >= _SMALLEST_RANGE:
+            if high[tensor] - low[tensor] >= SMALLEST_RANGE:
                 counts[tensor] += np.histogram(value, bins=BINS, range=(low[tensor], high[tensor]))[0]
     return counts
-
-
-def _activation_grid(counts: np.ndarray, low: float, high: float, bits: int) -> ActivationGrid:
-    """Gives the grid with the least mean squared error over a histogram."""
-    if high - low < _SMALLEST_RANGE:
-        return ActivationGrid(1.0, 0)
-    top = activation_range(bits)[1]
-    edges = np.linspace(low, high, BINS + 1)
-    centres = (edges[:-1] + edges[1:]) / 2
-    scales = _SHARES[:, None] * (high - low) / top
-    zero_points = np.clip(np.round(-low * _SHARES[:, None] / scales), 0, top)
-    codes = np.clip(np.round(centres / scales) + zero_points, 0, top)
-    errors = (((codes - zero_points) * scales - centres) ** 2 * counts).sum(axis=1)
-    best = int(errors.argmin())
-    return ActivationGrid(float(scales[best, 0]), int(zero_points[best, 0]))
-
-
-def _weight_grid(mirror: Mirror, tensor: str, axis: int, bits: int) -> WeightGrid:
-    """Gives, for every channel, the scale with the least squared error.
-
-    Weights with a batch axis of their own share one scale: runtimes have no integer kernel that takes more.
-    """
-    weight = mirror.value(tensor).detach().numpy()
-    if not np.isfinite(weight).all():
-        raise ModelError(f"weight '{tensor}' holds infinities or NaN; repair or retrain the model")
-    is_batched = weight.ndim > 2 and axis == weight.ndim - 1  # only a MatMul has its channels last
-    channels = 1 if is_batched else weight.shape[axis]
-    flat = np.moveaxis(weight, axis, 0).reshape(channels, -1).astype(np.float32)
-    largest = np.abs(flat).max(axis=1)
-    if bits == 1:
-        return WeightGrid(_floored(np.abs(flat).mean(axis=1)), axis)
-    bottom, top = weight_range(bits)
-    best_scale, best_error = largest, np.full(len(flat), np.inf, np.float32)
-    for share in np.append(np.linspace(0.2, 1.0, 41) / (top + 0.5), 1 / top).astype(np.float32):
-        scale = np.maximum(largest * share, 1e-30)[:, None]
-        error = ((np.clip(np.round(flat / scale), bottom, top) * scale - flat) ** 2).sum(axis=1)
-        better = error < best_error
-        best_error = np.where(better, error, best_error)
-        best_scale = np.where(better, scale[:, 0], best_scale)
-    is_dead = largest == 0  # any scale will do for zeros; that of the others leaves the bias its room
-    best_scale = np.where(is_dead, best_scale[~is_dead].max(initial=0.0), best_scale)
-    return WeightGrid(_floored(best_scale), axis)
-
-
-def _floored(scale: np.ndarray) -> np.ndarray:
-    return np.asarray(np.maximum(scale, _SMALLEST_SHARE * (float(scale.max()) or 1.0)), np.float32)

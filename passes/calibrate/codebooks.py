@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from haqc.calibration import Calibration
-from haqc.errors import ModelError
 from haqc.kmeans import codebooks
 from haqc.mirror import Mirror
 from haqc.packing import entries
+from haqc.passes.calibrate.weights import finite_weight
 from haqc.policy import Space
 
 
@@ -25,9 +25,7 @@ def calibrate_codebooks(mirror: Mirror, space: Space) -> Calibration:
     found = {}
     for choice in space.choices:
         tensor = choice.operand.tensor
-        weight = mirror.value(tensor).detach().numpy()
-        if not np.isfinite(weight).all():
-            raise ModelError(f"weight '{tensor}' holds infinities or NaN; repair or retrain the model")
+        weight = finite_weight(mirror, tensor)
         sizes = [entries(weight.size, bits) for bits in choice.widths]
         for bits, size, book in zip(choice.widths, sizes, codebooks(weight, sizes), strict=True):
             # Fewer different weights than entries: the last one fills them up, and nothing points there.

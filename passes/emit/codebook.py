@@ -61,6 +61,8 @@ class _Writer(GraphWriter):
         """Puts indices, a codebook and what unpacks them in the place of a float weight."""
         readers = list(self.graph.initializers[name].uses())
         self.drop(name)
+        if name not in self.graph.initializers and name not in self.nodes:
+            self.taken.discard(name)
         centroids = self.constant(f"{name}_codebook", book.centroids)
         row = ir.Shape((1, book.indices.size))
         looked_up = self.node("Gather", [centroids, self._indices(name, book)], f"{name}_row", ir.DataType.FLOAT, row)

@@ -98,8 +98,7 @@ class _Writer(GraphWriter):
 
     def quantise_weight(self, name: str, weight: WeightCodes) -> None:
         """Replaces float weights by int8 codes and a DequantizeLinear."""
-        whole = weight.scale.size == 1 != weight.codes.shape[weight.axis]  # one scale for the whole tensor
-        scale = weight.scale.reshape(()) if whole else weight.scale
+        scale = _shaped(weight)
         self._dequantise_constant(name, weight.codes, scale, np.zeros(scale.shape, np.int8), weight.axis)
 
     def is_only_looked_up(self, name: str, weight: WeightCodes) -> bool:
@@ -109,13 +108,14 @@ class _Writer(GraphWriter):
 
     def quantise_table(self, name: str, weight: WeightCodes) -> None:
         """Replaces a float table by int8 codes; the rows that are looked up are dequantised, and not the table."""
-        codes, scale = self.constant(f"{name}_codes", weight.codes), self.constant(f"{name}_scale", weight.scale)
-        zeros = self.constant(f"{name}_zero_point", np.zeros(weight.scale.shape, np.int8))
+        steps = _shaped(weight)
+        codes, scale = self.constant(f"{name}_codes", weight.codes), self.constant(f"{name}_scale", steps)
+        zeros = self.constant(f"{name}_zero_point", np.zeros(steps.shape, np.int8))
         for gather, index in list(self.graph.initializers[name].uses()):
             rows = gather.outputs[0]
             result = self.node(
                 "DequantizeLinear", [rows, scale, zeros], f"{rows.name}_rows", ir.DataType.FLOAT, rows.shape,
-                [ir.AttrInt64("axis", -1)],
+                [ir.AttrInt64("axis", -1)] if steps.ndim else [],
             )  # fmt: skip
             for node, place in rows.uses():
                 if node is not result.producer():
@@ -163,3 +163,9 @@ class _Writer(GraphWriter):
         for node, index in readers:
             node.replace_input_with(index, result)
         self.drop(name)
+
+
+def _shaped(weight: WeightCodes) -> np.ndarray:
+    """Gives the scales as a vector, or as a scalar where there is one for the whole tensor."""
+    is_whole = weight.scale.size == 1 != weight.codes.shape[weight.axis]
+    return weight.scale.reshape(()) if is_whole else weight.scale

@@ -24,7 +24,6 @@ class GraphWriter:
         """Removes an initialiser that nothing reads any more; one that is an output of the graph stays, in float."""
         if self.graph.initializers[name] not in self.graph.outputs:
             del self.graph.initializers[name]
-            self.taken.discard(name)
 
     def node(
         self,
