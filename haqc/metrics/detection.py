@@ -130,7 +130,7 @@ class MeanIou:
 
     def targets(self, inputs: tuple[np.ndarray, ...], labels: np.ndarray | None, shape: Shape) -> np.ndarray | None:
         """Gives the labels, -1 where none counts."""
-        return None if labels is None else np.where(_counts(labels), labels, -1).astype(np.int64)
+        return None if labels is None else np.where(_counts(labels), labels.astype(np.int64), -1)
 
     def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
         """Gives the axis of the classes: the second, unless labels without the last one fit."""

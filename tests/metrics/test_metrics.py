@@ -314,6 +314,7 @@ def test_an_impossible_token_makes_the_perplexity_infinite() -> None:
         ("auc", (4, 1), np.array([0, 1, 1, 0]), (None, None)),
         ("miou", (2, 3, 2), np.array([[0, 255], [-1, 2]]), (np.array([[0, -1], [-1, 2]]), 1)),
         ("miou", (2, 5, 3), np.zeros((2, 5), np.uint8), (np.zeros((2, 5)), 2)),
+        ("miou", (1, 3, 2), np.array([[2, 255]], np.uint8), (np.array([[2, -1]]), 1)),
         ("perplexity", (4, 3, 7), None, (np.array([[1, 1, -1]] * 4), 2)),
         ("perplexity", (1, 3, 7), np.array([[4, -100, 6]]), (np.array([[4, -100, 6]]), 2)),
         ("sts", (4, 3), np.zeros(4), (None, None)),
