@@ -13,9 +13,10 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
-from haqc import data, onnxfile, targets
+from haqc import data, onnxfile, sensitivity, targets
 from haqc.clock import Clock
 from haqc.data import Counts, Dataset, Split
+from haqc.effect import Effect
 from haqc.effort import Effort
 from haqc.equality import require_equal
 from haqc.errors import ModelError, ResumeError, VerificationError
@@ -110,9 +111,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
             bench = replace(bench, graph=problem.graph, calibration=calibration)
         with WorkerPool(bench, request.jobs or usable_cpus()) as pool:
             with clock.part("sensitivity"):
-                sensitivity = _sensitivity(problem, folder, pool, ui)
+                effects = _sensitivity(problem, bench, folder, pool, ui)
             with clock.part("search"):
-                found = _search(request, problem, samples, sensitivity, log, pool, ui)
+                found = _search(request, problem, samples, effects, log, pool, ui)
             with clock.part("finalists"):
                 found = _finalists(bench, found, folder, pool, ui)
             with clock.part("finetune"):
@@ -156,7 +157,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         judge=samples.search,
         dataset=samples.dataset,
         verification=verification.to_json(),
-        sensitivity=sensitivity,
+        effects=effects,
         fingerprint=fingerprint,
         stored={"initialiser_bytes": onnxfile.stored_bytes(emitted), "file_bytes": len(content)},
         seconds=clock.seconds,
@@ -247,28 +248,35 @@ def _start(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tuned | No
     return kept
 
 
-def _sensitivity(problem: Problem, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> dict[tuple[str, int], float]:
-    """Measures what each free operand alone does to the output at each width; kept for resuming."""
+def _sensitivity(
+    problem: Problem, bench: Bench, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> dict[tuple[str, int], Effect]:
+    """Measures what each free operand alone does at each width; kept for resuming."""
     free = problem.space.free
-    counts = [len(choice.widths) for choice in free]
-    errors = folder.load_table("sensitivity.json", counts)
-    if errors is None:
-        task = ui.task("sensitivity", sum(counts))
-        jobs = [Job("output_error", (choice.operand.tensor, choice.widths)) for choice in free]
-        errors = pool.run(jobs, task.advance)
-        folder.save_table("sensitivity.json", errors)
-    elif any(error < 0 for row in errors for error in row):
+    table = folder.load_table("sensitivity.json", [4 * len(choice.widths) for choice in free])
+    if table is None:
+        runs = sensitivity.parts(bench.probe, bench.run)
+        task = ui.task("sensitivity", runs * sum(len(choice.widths) for choice in free))
+        arguments = [(choice.operand.tensor, choice.widths, run) for run in range(runs) for choice in free]
+        shares = pool.run([Job("shares", each) for each in arguments], task.advance)
+        table = []
+        for index in range(len(free)):  # the shares of an operand stand as far apart as there are operands
+            by_width = zip(*shares[index :: len(free)], strict=True)
+            effects = [Effect.of(each, len(bench.probe)) for each in by_width]
+            table.append([number for effect in effects for number in effect.to_numbers()])
+        folder.save_table("sensitivity.json", table)
+    elif any(number < 0 for row in table for start in (0, 1, 2) for number in row[start::4]):
         raise ResumeError(f"'{folder.state / 'sensitivity.json'}' is damaged; start again with --force")
-    for choice, row in zip(free, errors, strict=True):
-        if not all(math.isfinite(error) for error in row):
+    for choice, row in zip(free, table, strict=True):
+        if not all(map(math.isfinite, row)):
             raise ModelError(
                 f"what quantising '{choice.operand.tensor}' does to the output cannot be measured: it overflows; "
                 "look for weights that are huge or not a number"
             )
     return {
-        (choice.operand.tensor, bits): error
-        for choice, row in zip(free, errors, strict=True)
-        for bits, error in zip(choice.widths, row, strict=True)
+        (choice.operand.tensor, bits): Effect.of_numbers(row[4 * index : 4 * index + 4])
+        for choice, row in zip(free, table, strict=True)
+        for index, bits in enumerate(choice.widths)
     }
 
 
@@ -276,7 +284,7 @@ def _search(
     request: Request,
     problem: Problem,
     samples: Samples,
-    sensitivity: Mapping[tuple[str, int], float],
+    effects: Mapping[tuple[str, int], Effect],
     log: SearchLog,
     pool: WorkerPool,
     ui: Ui,
@@ -313,7 +321,7 @@ def _search(
         evaluate,
         baseline=problem.baseline,
         float_accuracy=samples.search.float_quality,
-        sensitivity=sensitivity,
+        sensitivity={key: effect.output for key, effect in effects.items()},
         options=SearchOptions(evaluations=request.evaluations, seed=request.seed),
         record=log.record,
         progress=progress,

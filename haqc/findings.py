@@ -13,7 +13,8 @@ from haqc import __version__
 from haqc.budget import Budget, Cost, Limit
 from haqc.costmodel.pricelist import PriceList
 from haqc.data.split import Dataset
-from haqc.graph import Graph
+from haqc.effect import Effect
+from haqc.graph import Graph, Layer
 from haqc.judge import Judge
 from haqc.metrics import Metric, Rows, paired_standard_error, quality, standard_error
 from haqc.policy import Policy, Space
@@ -127,7 +128,7 @@ class Findings:
     judge: Judge
     dataset: Dataset
     verification: Mapping[str, Any]
-    sensitivity: Mapping[tuple[str, int], float]
+    effects: Mapping[tuple[str, int], Effect]
     fingerprint: Mapping[str, Any]
     stored: Mapping[str, int]
     seconds: Mapping[str, float]
@@ -220,6 +221,7 @@ class Findings:
                 },
                 "accuracy_lost": None,
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
+                "sensitivity": self._sensitivity(now.layer),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
             }
             | ({"float_data": now.layer.data_reason} if now.layer.data_reason else {})
@@ -227,7 +229,19 @@ class Findings:
         ]
 
     def _output_error(self, tensor: str) -> float:
-        return self.sensitivity.get((self.graph.leader(tensor), self.policy.widths.get(tensor, 0)), 0.0)
+        effect = self.effects.get((self.graph.leader(tensor), self.policy.widths.get(tensor, 0)))
+        return 0.0 if effect is None else effect.output
+
+    def _sensitivity(self, layer: Layer) -> dict[str, list[dict[str, Any]]]:
+        """Gives what each width of a layer's operands would cost, weights and activations apart."""
+        return {
+            kind: [
+                {"bits": bits, "output_error": e.output, "layer_error": e.layer, "lost": e.lost}
+                for (name, bits), e in self.effects.items()
+                if name == self.graph.leader(tensor)
+            ]
+            for kind, tensor in (("weight", layer.weight), ("activation", layer.activation))
+        }
 
 
 def notes(

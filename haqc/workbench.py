@@ -16,16 +16,18 @@ import onnx
 import onnx_ir as ir
 import torch
 
+from haqc import sensitivity
 from haqc.calibration import Calibration
 from haqc.data.split import Split
+from haqc.effect import Share
 from haqc.graph import Graph
 from haqc.judge import Judge
 from haqc.mirror import Mirror, from_onnx
-from haqc.mirror.codebook import CodebookQuantiser
-from haqc.mirror.quantised import ActivationQuantiser, QuantisedMirror, State, WeightQuantiser
+from haqc.mirror.quantised import QuantisedMirror, State
 from haqc.policy import Policy
 from haqc.reconstruct import Fitting, reconstruct
 from haqc.recovery import Recovery
+from haqc.sensitivity import Exact
 from haqc.train import Recipe, fine_tune, outputs, runs
 
 Advance = Callable[[int], None]
@@ -88,6 +90,7 @@ class Worker:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
+        self._exact: tuple[int, Exact] | None = None
 
     @cached_property
     def mirror(self) -> Mirror:
@@ -127,34 +130,26 @@ class Worker:
         accuracy = self._tune(self.mirror, self.bench.long, advance)
         return Tuned(self._state(self.mirror), accuracy)
 
-    def output_error(self, tensor: str, widths: tuple[int, ...], advance: Advance) -> tuple[float, ...]:
-        """Gives, for each width, the relative squared error of the logits with that operand and its group quantised."""
+    def shares(self, tensor: str, widths: tuple[int, ...], part: int, advance: Advance) -> tuple[Share, ...]:
+        """Gives what one run of the probe adds to the effects of quantising an operand alone, for each width."""
         self._reset()
-        exact = self._probe_logits
-        scale = float(np.square(exact - exact.mean(axis=0)).sum()) or 1.0
-        errors = []
-        for bits in widths:
-            self.mirror.quantisers = {name: self._quantiser(name, bits) for name in self.bench.graph.sharing(tensor)}
-            found = outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run)
-            errors.append(float(np.square(found - exact).sum()) / scale)
-        self.mirror.quantisers = {}
+        bench = self.bench
+        if self._exact is None or self._exact[0] != part:
+            self._exact = None  # before the next one is made: both need memory
+            samples = sensitivity.part(bench.probe, bench.run, part)
+            fixed = bench.graph, bench.calibration, bench.logits, samples, bench.judge.metric
+            self._exact = part, Exact(self.mirror, *fixed)
+        shares = tuple(self._exact[1].share(tensor, bits, self._spread) for bits in widths)
         advance(len(widths))
-        return tuple(errors)
+        return shares
 
     @cached_property
-    def _probe_logits(self) -> np.ndarray:
-        return outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run)
-
-    def _quantiser(self, tensor: str, bits: int) -> ActivationQuantiser | CodebookQuantiser | WeightQuantiser:
-        calibration = self.bench.calibration
-        if (tensor, bits) in calibration.codebooks:
-            return CodebookQuantiser(calibration.codebooks[tensor, bits], self.mirror.value(tensor), bits)
-        if (tensor, bits) in calibration.weights:
-            return WeightQuantiser(calibration.weights[tensor, bits], bits)
-        return ActivationQuantiser(calibration.activations[tensor, bits], bits)
+    def _spread(self) -> float:
+        return sensitivity.spread(outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run))
 
     def _quantised(self, widths: Mapping[str, int]) -> QuantisedMirror:
         self._reset()
+        self._exact = None
         return QuantisedMirror(self.mirror, Policy(self.bench.graph, widths), self.bench.calibration)
 
     def _reset(self) -> None:

@@ -418,7 +418,7 @@ def test_ctrl_c_before_any_policy(haqc: CommandLine, jobs: Any, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["output_error", "tune"])
+@pytest.mark.parametrize("method", ["shares", "tune"])
 def test_ctrl_c_outside_the_search(haqc: CommandLine, jobs: Any, tmp_path: Path, method: str) -> None:
     def interrupt(job: Any, count: int) -> None:
         if job.method == method:

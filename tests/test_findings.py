@@ -142,6 +142,25 @@ def test_the_output_error_is_that_of_the_chosen_widths(compiled: Compiled) -> No
     assert all(row["output_error"] > 0 for name, row in by_name.items() if name not in ("stem", "classifier"))
 
 
+def test_every_searched_width_has_its_price(compiled: Compiled) -> None:
+    _, rows = layers(compiled)
+    by_name = {row["name"]: row["sensitivity"] for row in rows}
+    assert by_name["stem"] == {"weight": [], "activation": []}  # pinned, so nothing was measured
+    for name, measured in by_name.items():
+        for entries in measured.values():
+            assert [entry["bits"] for entry in entries] in ([], list(range(2, 9))), name
+            errors = [entry["output_error"] for entry in entries]
+            own = [entry["layer_error"] for entry in entries]
+            assert errors[:1] >= errors[-1:] and own[:1] >= own[-1:]
+            assert all(isinstance(entry["lost"], float) for entry in entries)
+    for row in rows:
+        chosen = [
+            next((e["output_error"] for e in row["sensitivity"][kind] if e["bits"] == row[f"{kind}_bits"]), 0.0)
+            for kind in ("weight", "activation")
+        ]
+        assert row["output_error"] == sum(chosen)
+
+
 def test_the_target_and_where_it_comes_from(compiled: Compiled) -> None:
     report, _ = layers(compiled)
     edge = targets.load("edge")

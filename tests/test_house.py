@@ -31,6 +31,7 @@ LAYERS = tuple(
         codes
         collector
         dimensions
+        effect
         effort
         gap
         graph
@@ -69,6 +70,7 @@ LAYERS = tuple(
         reconstruct
         runtime
         scored
+        sensitivity
         storedtensors
         targets
         train

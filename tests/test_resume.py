@@ -59,7 +59,7 @@ def copied(compiled: Compiled, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "count"), [("tune_float", 1), ("output_error", 1), ("score", 1), ("score", 6), ("tune", 1)]
+    ("method", "count"), [("tune_float", 1), ("shares", 1), ("score", 1), ("score", 6), ("tune", 1)]
 )
 def test_a_killed_compile_ends_with_the_same_bytes(
     haqc: CommandLine, jobs: Any, compiled: Compiled, tmp_path: Path, method: str, count: int
@@ -80,7 +80,7 @@ def test_a_killed_compile_ends_with_the_same_bytes(
     assert haqc.compile_digits(out, "--resume").code == 0
     same_bytes(compiled.folder, out)
     assert jobs.count("score") == compiled.jobs.count("score") - logged
-    assert (jobs.count("output_error") == 0) == (method not in ("tune_float", "output_error"))
+    assert (jobs.count("shares") == 0) == (method not in ("tune_float", "shares"))
     assert jobs.count("tune") == 1
     assert jobs.count("tune_float") == (2 if method == "tune_float" else 1)
 

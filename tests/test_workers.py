@@ -62,10 +62,10 @@ def jobs(prepared: Prepared) -> list[Job]:
     policies = [dict(prepared.random_policy(seed).widths) for seed in range(3)]
     return [
         Job("tune", (policies[0],)),
-        Job("output_error", ("w2", (2, 4, 8))),
+        Job("shares", ("w2", (2, 4, 8), 0)),
         Job("score", (policies[1],)),
         Job("tune_float"),
-        Job("output_error", ("r1", (1, 8))),
+        Job("shares", ("r1", (1, 8), 0)),
         Job("score", (policies[0],)),
         Job("score", (policies[2],)),
         Job("recover", (policies[0],)),
@@ -185,7 +185,8 @@ def test_scoring_reads_the_whole_search_split_and_nothing_else_beside_training(
 
 def test_wider_operands_err_less(bench: Bench) -> None:
     for tensor in ("w1", "w2", "x", "r2"):
-        errors = _alone(bench, Job("output_error", (tensor, tuple(range(1, 9)))))
+        shares = _alone(bench, Job("shares", (tensor, tuple(range(1, 9)), 0)))
+        errors = [share.output for share in shares]
         assert errors[0] > errors[2] > errors[4] > errors[7] > 0
         assert errors[7] < 1e-3
 

@@ -30,7 +30,8 @@ class Inference:
             mirror: the mirror; its parameters must not change afterwards.
             quantisers: what every reader of a tensor sees in its place, by name. Those with a method ``fixed`` give
                 their form for steps that stay.
-            stored: initialisers that were quantised before, by name.
+            stored: what is known already of initialisers, as their readers see them, and of what depends on nothing
+                else, by name.
         """
         self._mirror = mirror
         self._quantisers = {name: _fixed(quantiser) for name, quantiser in quantisers.items()}
@@ -60,7 +61,8 @@ class Inference:
             wanted: names of tensors that a step computes, or that are given.
         """
         values = dict(self._values)
-        kept = {name: source[name] for source in (self._results, given) for name in wanted if name in source}
+        sources = (self._values, self._results, given)
+        kept = {name: source[name] for source in sources for name in wanted if name in source}
         for name, value in given.items():
             values[name] = self._seen(name, value)
         for step in self._plan(frozenset(given), wanted):
@@ -74,12 +76,24 @@ class Inference:
         return kept
 
     def downstream(self, names: Collection[str]) -> frozenset[str]:
-        """Gives what is computed from some tensors, directly or not."""
-        reached = set(names)
-        for step in self._steps:
-            if not reached.isdisjoint(step.inputs):
-                reached.update(name for name in step.outputs if name)
-        return frozenset(reached.difference(names))
+        """Gives what is computed from some tensors, directly or not; of these tensors, those that others lead to."""
+        sources, reached = set(names), set[str]()
+        for step in self._mirror.steps:
+            if not sources.isdisjoint(step.inputs):
+                outputs = {name for name in step.outputs if name}
+                sources |= outputs
+                reached |= outputs
+        return frozenset(reached)
+
+    def varied(self, quantisers: Mapping[str, Quantiser]) -> Inference:
+        """Gives the network with other quantisers, those of this one left out.
+
+        What is stored and none of the two quantises is shared.
+        """
+        changed = {*self._quantisers, *quantisers}
+        changed |= self.downstream(changed)
+        kept = {name: value for name, value in self._values.items() if name not in changed}
+        return Inference(self._mirror, quantisers, kept)
 
     def _seen(self, name: str, value: Any) -> Any:
         quantiser = self._quantisers.get(name)
@@ -88,6 +102,8 @@ class Inference:
     def _ran(self, step: Step) -> bool:
         """Runs a step that reads nothing but what is known, unless its results are much larger than that."""
         inputs = [name for name in step.inputs if name]
+        if all(name in self._values for name in step.outputs if name):
+            return True
         if not inputs or not all(name in self._values for name in inputs):
             return False
         results = dict(zip(step.outputs, step.run(self._values), strict=False))

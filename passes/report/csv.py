@@ -24,9 +24,13 @@ COLUMNS = (
     "baseline_energy_j",
     "baseline_weight_bytes",
     "accuracy_lost",
+    "weight_errors",
+    "activation_errors",
     "reason",
 )
 """The columns of ``layers.csv``, in order; those with ``baseline_`` are of the layer at 8/8."""
+
+_OPERANDS = {"weight_errors": "weight", "activation_errors": "activation"}
 
 
 def layers_csv(layers: Sequence[Mapping[str, Any]]) -> str:
@@ -42,4 +46,7 @@ def layers_csv(layers: Sequence[Mapping[str, Any]]) -> str:
 
 def _value(layer: Mapping[str, Any], column: str) -> Any:
     _, _, field = column.partition("baseline_")
+    if column in _OPERANDS:
+        measured = layer.get("sensitivity", {}).get(_OPERANDS[column], ())  # what earlier versions wrote has none
+        return " ".join(f"{entry['bits']}:{entry['output_error']:.4g}" for entry in measured)
     return layer["baseline"][field] if field else layer[column]

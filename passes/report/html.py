@@ -84,7 +84,32 @@ def render_html(content: Mapping[str, Any]) -> str:
         agreement_reason=wording.agreement_reason(content["accuracy"]),
         cost_words=wording.COST_WORDS,
         chart=_chart(content["layers"]),
+        sensitivities=_sensitivities(content["layers"]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivities:
+    """What each width of each operand alone would cost.
+
+    Attributes:
+        widths: every width that was measured.
+        rows: layer, operand, and one measurement (or ``None``) per width.
+    """
+
+    widths: tuple[int, ...]
+    rows: tuple[tuple[str, str, tuple[Mapping[str, Any] | None, ...]], ...]
+
+
+def _sensitivities(layers: Sequence[Mapping[str, Any]]) -> Sensitivities:
+    measured = [
+        (layer["name"], words, {entry["bits"]: entry for entry in layer.get("sensitivity", {}).get(kind, ())})
+        for layer in layers
+        for kind, words in (("weight", "weights"), ("activation", "activations"))
+    ]
+    widths = tuple(sorted({bits for _, _, entries in measured for bits in entries}))
+    rows = tuple((name, words, tuple(map(entries.get, widths))) for name, words, entries in measured if entries)
+    return Sensitivities(widths, rows)
 
 
 def _shown(value: Any) -> Any:

@@ -158,6 +158,27 @@ def test_csv_has_every_column_and_no_wall_clock(content: dict[str, Any]) -> None
     assert "seconds" not in rows[0]
 
 
+def _measured(content: dict[str, Any]) -> dict[str, Any]:
+    """Gives the second layer's weights two measured widths, and its data another one."""
+    entries = [{"bits": bits, "output_error": 0.375 / bits, "layer_error": 0.1, "lost": 1.5} for bits in (2, 3)]
+    activation = [{"bits": 8, "output_error": 1e-5, "layer_error": 1e-6, "lost": None}]
+    content["layers"][1]["sensitivity"] = {"weight": entries, "activation": activation}
+    return content
+
+
+def test_csv_lists_the_errors_of_each_width(content: dict[str, Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(layers_csv(_measured(content)["layers"]))))
+    assert [row["weight_errors"] for row in rows] == ["", "2:0.1875 3:0.125", ""]
+    assert [row["activation_errors"] for row in rows] == ["", "8:1e-05", ""]
+
+
+def test_page_says_what_fewer_bits_would_cost(content: dict[str, Any]) -> None:
+    assert "What fewer bits would cost" not in render_html(content)  # of an earlier version
+    text = Page(render_html(_measured(content))).text
+    assert "What fewer bits would cost" in text
+    assert "weights 0.19 1.50 points 0.12 1.50 points conv2 activations 1e-05" in " ".join(text.split())
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "＝1+1"])
 def test_csv_names_are_no_formulas(content: dict[str, Any], name: str) -> None:
     content["layers"][0]["name"] = content["layers"][0]["reason"] = name
