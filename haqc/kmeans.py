@@ -161,7 +161,7 @@ def _with_one_more(intervals: _Intervals, best: Reals, cluster: int) -> tuple[Re
             break
         low = np.minimum(low, high)
         found[ends], begin[ends] = _least(intervals, best, ends, low, np.maximum(high, low))
-        known = np.unique(np.concatenate([known, ends]))
+        known = np.sort(np.concatenate([known, ends]))
         inner = begin[known[1:-1]]
         low_of, high_of = np.concatenate([[cluster], inner]), np.concatenate([inner, [count]])
     return found, begin.astype(np.int32)
@@ -181,6 +181,4 @@ def _least(
     errors = best[starts] + intervals.error(starts, np.repeat(ends, lengths))
     least = np.minimum.reduceat(errors, offsets)
     is_least = np.flatnonzero(errors == np.repeat(least, lengths))
-    owner = np.searchsorted(offsets, is_least, side="right") - 1
-    first = is_least[np.unique(owner, return_index=True)[1]]
-    return least, starts[first]
+    return least, starts[is_least[np.searchsorted(is_least, offsets)]]  # the first of each run, which has one

@@ -10,7 +10,9 @@ import numpy as np
 from haqc import onnxfile
 from haqc.calibration import Calibration
 from haqc.data import Split
+from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
+from haqc.packing import entries
 from haqc.passes.calibrate import calibrate, calibrate_codebooks
 from haqc.plan import Plan
 from haqc.policy import Space
@@ -59,12 +61,29 @@ def start_at(bench: Bench, mirror: Mirror, start: Tuned) -> Bench:
     return replace(bench, start=start.state.parameters, teacher=teacher)
 
 
-def grids(request: Request, mirror: Mirror, space: Space, bench: Bench, count: int) -> Calibration:
-    """Calibrates the mirror on the first ``count`` training samples; codebooks need none."""
+def grids(
+    request: Request, mirror: Mirror, space: Space, bench: Bench, count: int, folder: OutputFolder
+) -> Calibration:
+    """Calibrates the mirror on the first ``count`` training samples; codebooks need none, and are kept for resuming.
+
+    Raises:
+        HaqcError: the data, the weights or what was kept cannot be used.
+    """
     if request.weights == "kmeans":
-        return calibrate_codebooks(mirror, space)
+        return _codebooks(mirror, space, folder)
     batches = _Batches(bench.train.take(slice(0, count)), min(64, bench.run))
     return calibrate(mirror, space, batches, request.ranges or "mse", request.quantiser)
+
+
+def _codebooks(mirror: Mirror, space: Space, folder: OutputFolder) -> Calibration:
+    keys = [(choice.operand.tensor, bits) for choice in space.choices for bits in choice.widths]
+    rows = folder.load_table("codebooks.json", [entries(mirror.value(tensor).numel(), bits) for tensor, bits in keys])
+    if rows is None:
+        calibration = calibrate_codebooks(mirror, space)
+        folder.save_table("codebooks.json", [calibration.codebooks[key].tolist() for key in keys])
+        return calibration
+    books = {key: np.array(row, np.float32) for key, row in zip(keys, rows, strict=True)}
+    return Calibration({}, {}, 0, codebooks=books)
 
 
 @dataclass(frozen=True)

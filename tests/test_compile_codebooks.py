@@ -80,10 +80,13 @@ def test_a_changed_codebook_is_not_verified(haqc: CommandLine, folder: Path, tmp
 
 
 @pytest.mark.usefixtures("jobs")
-def test_a_resumed_compile_leaves_the_same_bytes(haqc: CommandLine, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_resumed_compile_leaves_the_same_bytes(haqc: CommandLine, folder: Path, tmp_path: Path, kept: bool) -> None:
     copy = tmp_path / "out"
     shutil.copytree(folder, copy)
     (copy / "model.onnx").unlink()
+    if not kept:
+        (copy / ".state" / "codebooks.json").unlink()
     assert haqc("compile", DIGITS, *KMEANS, *TINY, "--out", copy, "--resume").code == 0
     for name in ("model.onnx", "policy.json", "layers.csv", "search.jsonl"):
         assert (copy / name).read_bytes() == (folder / name).read_bytes()
