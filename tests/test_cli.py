@@ -206,7 +206,7 @@ def test_targets(haqc: CommandLine, tmp_path: Path) -> None:
     ("case", "said"),
     [
         ("large label", "labels reach from 0 to 10, but the model has 10 outputs; number the classes from 0 to 9"),
-        ("negative label", "reach from -1 to 9; number the classes from 0"),
+        ("negative label", "reach from -1 to 9, but the model has 10 outputs; number the classes from 0"),
         ("no samples", "is empty; store samples"),
         ("no arrays", "holds no arrays; store x_train, y_train"),
         ("too few labels", "has 1257 samples and 'y_train' has 1256"),

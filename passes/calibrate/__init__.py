@@ -49,7 +49,7 @@ def calibrate(
 
     Raises:
         DataError: the calibration data drives an activation that a layer reads to infinity or NaN.
-        ModelError: a weight tensor holds infinities or NaN, or an activation is not of type float32.
+        ModelError: a tensor of weights or biases holds infinities or NaN, or an activation is not of type float32.
     """
     activations = [choice for choice in space.choices if choice.operand.kind == "activation"]
     weights = [choice for choice in space.choices if choice.operand.kind == "weight"]
@@ -57,6 +57,9 @@ def calibrate(
     spare = frozenset(choice.operand.tensor for choice in activations if not choice.operand.layers)
     axes = {layer.weight: layer.weight_axis for layer in space.graph.layers}
     is_haq = quantiser == "haq"
+    for layer in space.graph.layers:
+        if layer.bias:
+            finite_weight(mirror, layer.bias, "bias")
     weight_grids = {}
     for choice in weights:
         tensor = choice.operand.tensor

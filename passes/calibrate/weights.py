@@ -17,15 +17,15 @@ _BINS = 2048
 """Bins of the histogram of the weights' magnitudes."""
 
 
-def finite_weight(mirror: Mirror, tensor: str) -> np.ndarray:
-    """Gives the values of a weight tensor.
+def finite_weight(mirror: Mirror, tensor: str, kind: str = "weight") -> np.ndarray:
+    """Gives the values of a tensor of weights or biases.
 
     Raises:
         ModelError: it holds infinities or NaN.
     """
     weight: np.ndarray = mirror.value(tensor).detach().numpy()
     if not np.isfinite(weight).all():
-        raise ModelError(f"weight '{tensor}' holds infinities or NaN; repair or retrain the model")
+        raise ModelError(f"{kind} '{tensor}' holds infinities or NaN; repair or retrain the model")
     return weight
 
 
