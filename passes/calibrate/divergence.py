@@ -8,6 +8,10 @@ import numpy.typing as npt
 _LEAST = 1e-12
 """Probability of a bin that the quantised distribution leaves empty, so that the divergence stays finite."""
 
+LARGEST_OUTSIDE = 0.2
+"""Share of the values that may lie outside. Where hardly any bin is left, there is nothing for codes to tell apart, and
+the divergence would be none."""
+
 Reals = npt.NDArray[np.float64]
 
 
@@ -15,7 +19,8 @@ def divergence(counts: Reals, codes: Reals, inside: npt.NDArray[np.bool_]) -> fl
     """Gives the divergence of a distribution from what its codes tell of it.
 
     What lies outside the range is counted at its edges in the one, and not at all in the other; there, the values of a
-    code are spread evenly over the bins that hold any (Migacz, "8-bit inference with TensorRT", 2017).
+    code are spread evenly over the bins that hold any (Migacz, "8-bit inference with TensorRT", 2017). It is infinite
+    where more than :data:`LARGEST_OUTSIDE` of the values lie outside.
 
     Args:
         counts: the histogram.
@@ -23,7 +28,7 @@ def divergence(counts: Reals, codes: Reals, inside: npt.NDArray[np.bool_]) -> fl
         inside: whether each bin lies within the range; one run of bins.
     """
     places = np.flatnonzero(inside & (counts > 0))
-    if not len(places):
+    if not counts[inside].sum() >= (1 - LARGEST_OUTSIDE) * counts.sum() or not len(places):
         return np.inf
     kept = counts[places]
     first, last = places[0], places[-1]

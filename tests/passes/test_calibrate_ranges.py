@@ -92,6 +92,16 @@ def test_the_divergence_of_what_is_told_wholly_is_nothing() -> None:
     assert two == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
 
 
+@pytest.mark.parametrize("bits", [4, 5, 8])
+@pytest.mark.parametrize("levels", [3, 17])
+def test_a_few_values_are_not_clipped_to_fewer(levels: int, bits: int) -> None:
+    """Images of few shades: where all but one are left outside, that one is told perfectly."""
+    values = np.random.default_rng(0).integers(0, levels, 50_000) / (levels - 1)
+    grid = activation_grid("kl", *histogram(values), bits)
+    assert span(grid, bits)[1] > 0.75
+    assert symmetric_grid(*histogram(values), bits).scale == pytest.approx(grid.scale)
+
+
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 def test_haqs_grids_are_symmetric_or_begin_at_zero(bits: int) -> None:
     normal = np.random.default_rng(0).standard_normal(100_000)
