@@ -49,6 +49,12 @@ def test_the_size_is_that_of_the_files_initialisers(folder: Path) -> None:
     assert not any(name.endswith(".weight") for name in (tensor.name for tensor in stored))
 
 
+def test_the_page_says_what_was_counted(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Its weights are indices and codebooks" in page
+    assert "are tensors that it stores" in page
+
+
 def test_what_is_not_priced_is_null(folder: Path) -> None:
     content = report(folder)
     assert content["cost"]["policy"]["energy_j"] is content["cost"]["policy"]["latency_s"] is None
