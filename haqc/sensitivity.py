@@ -78,7 +78,7 @@ class Exact:
             spread: what squared errors of the output are relative to, over all samples.
         """
         names = self._graph.sharing(tensor)
-        network = self._network.varied({name: self._quantiser(name, bits) for name in names})
+        network = self._network.varied({name: self._quantiser(name, bits) for name in names}, {})
         later = self._network.downstream(names)
         known = {name: value for name, value in self._values.items() if name not in later}
         readers = self._readers(names)

@@ -25,6 +25,7 @@ from haqc.judge import Judge
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror, State
 from haqc.policy import Policy
+from haqc.prefix import Prefixes
 from haqc.reconstruct import Fitting, reconstruct
 from haqc.recovery import Recovery
 from haqc.sensitivity import Exact
@@ -103,6 +104,8 @@ class Worker:
 
     def score(self, widths: Mapping[str, int], advance: Advance) -> float:
         """Gives the quality of a policy on the search split after the short fine-tune."""
+        if not self.bench.short.samples:
+            return self.bench.judge.quality(self._prefixes.runs(self._quantised(widths)))
         return self._tune(self._quantised(widths), self.bench.short, advance)
 
     def rescore(self, widths: Mapping[str, int], advance: Advance) -> float:
@@ -142,6 +145,11 @@ class Worker:
         shares = tuple(self._exact[1].share(tensor, bits, self._spread) for bits in widths)
         advance(len(widths))
         return shares
+
+    @cached_property
+    def _prefixes(self) -> Prefixes:
+        bench, judge = self.bench, self.bench.judge
+        return Prefixes(self.mirror, bench.graph, judge.outputs, judge.split, bench.run)
 
     @cached_property
     def _spread(self) -> float:

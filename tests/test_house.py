@@ -66,7 +66,9 @@ LAYERS = tuple(
         mirror
         nodeorder
         onnxfile
+        prefix
         quant
+        recall
         reconstruct
         runtime
         scored

@@ -85,15 +85,19 @@ class Inference:
                 reached |= outputs
         return frozenset(reached)
 
-    def varied(self, quantisers: Mapping[str, Quantiser]) -> Inference:
+    def varied(self, quantisers: Mapping[str, Quantiser], known: Mapping[str, Tensor]) -> Inference:
         """Gives the network with other quantisers, those of this one left out.
 
         What is stored and none of the two quantises is shared.
+
+        Args:
+            quantisers: the other quantisers.
+            known: initialisers that were quantised by them before, by name.
         """
         changed = {*self._quantisers, *quantisers}
         changed |= self.downstream(changed)
         kept = {name: value for name, value in self._values.items() if name not in changed}
-        return Inference(self._mirror, quantisers, kept)
+        return Inference(self._mirror, quantisers, {**kept, **known})
 
     def _seen(self, name: str, value: Any) -> Any:
         quantiser = self._quantisers.get(name)

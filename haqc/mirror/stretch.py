@@ -86,7 +86,7 @@ def divide(mirror: Mirror, last: str, layered: Iterable[str]) -> tuple[Stretch, 
     wanted = set(layered)
     starts, ends, start = [mirror.inputs], [""], mirror.inputs
     is_layered = False
-    for cut in (*_cuts(mirror, last), last):
+    for cut in (*cuts(mirror, last), last):
         if not wanted.isdisjoint(Stretch.of(mirror, start, cut).constants):
             if is_layered:
                 starts.append(start)
@@ -106,21 +106,21 @@ def _needed(steps: tuple[Step, ...], given: Iterable[str], wanted: str) -> tuple
     return tuple(reversed(kept))
 
 
-def _cuts(mirror: Mirror, last: str) -> list[str]:
+def cuts(mirror: Mirror, last: str) -> list[str]:
     """Gives the tensors that alone are alive behind some step, in order, without the last."""
     steps = _needed(mirror.steps, mirror.inputs, last)
     last_use = {name: index for index, step in enumerate(steps) for name in step.inputs if name}
     moving, alive = set(mirror.inputs), set(mirror.inputs)
-    cuts: list[str] = []
+    found: list[str] = []
     for index, step in enumerate(steps):
         if not moving.isdisjoint(step.inputs):  # what comes of constants alone is computed wherever it is needed
             written = {name for name in step.outputs if name in last_use}
             moving |= written
             alive |= written
         alive = {name for name in alive if last_use.get(name, -1) > index}
-        if len(alive) == 1 and (cut := next(iter(alive))) not in (*mirror.inputs, *cuts[-1:]):
-            cuts.append(cut)
-    return cuts
+        if len(alive) == 1 and (cut := next(iter(alive))) not in (*mirror.inputs, *found[-1:]):
+            found.append(cut)
+    return found
 
 
 def carries_batch(mirror: Mirror, stretches: tuple[Stretch, ...], inputs: tuple[Tensor, ...]) -> bool:
