@@ -3,9 +3,9 @@
     python -m benchmarks.evaluations [--rounds 12] [--only resnet8]
 
 A policy is scored on 500 images by a worker, as a search does it; the plain loop builds the mirror anew for every
-policy and quantises weights with every batch. Seconds are of the processor, both loops take turns in one process, and
-what stands in the table is the quickest round of each, for other work on the machine only slows them. The policies are drawn at random, which gives the worker little
-to reuse; the last column scores policies that differ in the last layers only.
+policy and quantises weights with every batch. Seconds are of the processor, and both loops take turns in one process;
+the quickest round of each counts, for whatever else the machine does only slows them. The policies are drawn at
+random, which gives the worker little to reuse; the last column scores policies that differ in the last layers only.
 """
 
 from __future__ import annotations
