@@ -37,6 +37,8 @@ class Recipe:
         batch: samples per step.
         relative_rate: Adam's learning rate for weights and biases, as a share of each tensor's root mean square.
         step_rate: Adam's learning rate for the logarithms of the quantisation steps.
+        second_decay: Adam's decay of the mean squared gradient. Its memory must be short beside the training: a network
+            at two bits begins with gradients so large that, remembered, they would hold all later steps small.
         warmup_steps: steps over which the rates rise; at most a tenth of all.
         clip_norm: bound on the norm of the whole gradient.
         temperature: softening of both distributions in the distillation loss.
@@ -48,6 +50,7 @@ class Recipe:
     batch: int = 64
     relative_rate: float = 0.01
     step_rate: float = 0.002
+    second_decay: float = 0.99
     warmup_steps: int = 50
     clip_norm: float = 5.0
     temperature: float = 2.0
@@ -101,7 +104,7 @@ def fine_tune(
         centroids = [book.centroids for book in network.codebooks.values()]
         groups += [{"params": [p], "lr": recipe.relative_rate * _rms(p)} for p in centroids]
         weights = [*weights, *steps, *centroids]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam(groups, betas=(0.9, recipe.second_decay))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, recipe))
     looks = {round(recipe.steps * (look + 1) / recipe.checkpoints) for look in range(recipe.checkpoints)}
     for step, index in enumerate(_order(len(split), recipe, seed), 1):
