@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -12,10 +13,10 @@ from haqc.costmodel.codebooks import CodebookTable
 from haqc.costmodel.pricelist import PriceList
 from haqc.costmodel.table import CostTable
 from haqc.errors import ModelError
-from haqc.graph import Graph
+from haqc.graph import FULL_BITS, Graph
 from haqc.onnxfile import stored_bytes
 from haqc.passes.search.feasibility import require_feasible
-from haqc.policy import Space
+from haqc.policy import Bits, Space
 from haqc.request import Request
 from haqc.target import Target
 from haqc.weightonly import WEIGHT_ONLY, weight_only
@@ -59,13 +60,18 @@ class Problem:
             reduced,
             target.precision if is_linear else WEIGHT_ONLY,
             min_bits=request.min_bits,
-            pins=request.pins,
+            pins=request.pins if is_linear else _of_weights(request.pins),
             default_pins=request.default_pins,
         )
         full = table.baseline
         budget = Budget.resolve(request.demands, full, table.batch)
         require_feasible(space, budget, table.price, full)
         return cls(model, reduced, target, table, space, full, budget)
+
+
+def _of_weights(pins: Mapping[str, Bits]) -> dict[str, Bits]:
+    """Gives pins that say nothing of activations, which stay in float."""
+    return {pattern: Bits(bits.weight, FULL_BITS) for pattern, bits in pins.items()}
 
 
 def _sizes(linear: CostTable, graph: Graph, model: ir.Model) -> CodebookTable:

@@ -16,7 +16,7 @@ from haqc.errors import BudgetError
 from haqc.packing import pack, packed_bytes
 from haqc.passes.bind import bind
 from haqc.passes.parse import parse
-from haqc.policy import baseline
+from haqc.policy import Bits, baseline
 from haqc.problem import Problem
 from haqc.request import Request
 from tests.passes.small_graphs import GRAPHS, Prepared
@@ -69,6 +69,18 @@ def test_the_baseline_is_a_byte_for_each_weight() -> None:
     price = found.table.price(prepared.random_policy(0))
     assert price.peak_activation_bytes == 4 * linear.baseline.peak_activation_bytes
     assert price.to_json()["energy_j"] is None and price.to_json()["latency_s"] is None
+
+
+def test_a_pin_is_of_the_weights_alone() -> None:
+    prepared = Prepared.of_codebooks(GRAPHS["residual"]())
+    first = prepared.graph.quantised_layers[0]
+    request = Request(
+        *(Path("m.onnx"), "edge", (Demand.parse("size=1000KiB"),), Path("m.haqc")),
+        weights="kmeans",
+        pins={first.name: Bits(3, 3)},
+    )
+    space = Problem.of(request, prepared.model, parse(bind(prepared.model), "small"), targets.load("edge")).space
+    assert space.widest.widths[first.weight] == space.narrowest.widths[first.weight] == 3
 
 
 @pytest.mark.parametrize("text", ["energy=0.5", "latency=10ms", "memory=0.5"])
