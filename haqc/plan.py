@@ -56,8 +56,13 @@ class Plan:
             has_targets: whether labels, or the inputs of an autoencoder, say what the outputs should be.
 
         Raises:
-            DataError: the labels are to take part, and there are none to train on.
+            DataError: the labels are to take part, and there are none to train on, or their share is none.
         """
+        if request.label_share is not None and not 0 <= request.label_share <= 1:
+            raise DataError(
+                f"--label-share {request.label_share:g} is no share; give a number from 0, for distillation alone, to 1, "
+                "for the labels alone"
+            )
         if request.label_share and not has_targets:
             raise DataError(
                 f"--label-share {request.label_share:g} needs labels that the metric can be trained on, and "

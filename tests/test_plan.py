@@ -64,3 +64,9 @@ def test_a_share_of_labels_that_are_not_there_is_refused(dataset: Dataset) -> No
     ):
         Plan.of(replace(REQUEST, label_share=0.5), EFFORT, dataset, has_targets=False)
     assert Plan.of(replace(REQUEST, label_share=0.0), EFFORT, dataset, has_targets=False).long.samples == 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_is_a_number_from_0_to_1(dataset: Dataset, share: float) -> None:
+    with pytest.raises(DataError, match=r"^--label-share (-0.1|1.1|nan) is no share; give a number from 0, "):
+        Plan.of(replace(REQUEST, label_share=share), EFFORT, dataset, has_targets=True)
