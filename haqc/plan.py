@@ -60,8 +60,8 @@ class Plan:
         """
         if request.label_share is not None and not 0 <= request.label_share <= 1:
             raise DataError(
-                f"--label-share {request.label_share:g} is no share; give a number from 0, for distillation alone, to 1, "
-                "for the labels alone"
+                f"--label-share {request.label_share:g} is no share; give a number from 0, for distillation alone, "
+                "to 1, for the labels alone"
             )
         if request.label_share and not has_targets:
             raise DataError(
