@@ -127,7 +127,7 @@ class Exact:
         exact = self.logits
         if exact.ndim != 2 or self._metric.class_axis(self._labels, exact.shape) != 1:
             return None
-        right = exact.argmax(axis=1) if self._labels is None else self._labels
+        right = exact.argmax(axis=1) if self._labels is None else self._labels.reshape(-1)
         return float((exact.argmax(axis=1) == right).sum()) - float((found.argmax(axis=1) == right).sum())
 
     def _quantiser(self, tensor: str, bits: int) -> Quantiser:
