@@ -16,7 +16,8 @@ class Trial:
     Attributes:
         policy: the policy, within the budget.
         cost: its cost for one batch.
-        accuracy: accuracy (or agreement) on the search split after the short fine-tune, in percent.
+        accuracy: quality on the search split after the short fine-tune: the percentage, or points (see
+            :mod:`haqc.metrics.quality`) of a metric that is none.
         reward: HAQ's reward, 0.1 x (accuracy - float accuracy), in points (HAQ section 3.4).
         allocator: who proposed it first.
         seed: the seed of its evaluation.
@@ -67,7 +68,7 @@ class SearchResult:
         trials: every distinct policy that was evaluated, in the order of evaluation.
         allocators: one entry each, in the order in which they ran.
         best: the trial to emit.
-        finalists: the trials that were scored again after a longer fine-tune, with that score in percent.
+        finalists: the trials that were scored again after a longer fine-tune, with that quality.
         interrupted: whether Ctrl-C ended the search early.
     """
 
