@@ -82,7 +82,13 @@ def test_a_changed_codebook_is_not_verified(haqc: CommandLine, folder: Path, tmp
     book.CopyFrom(numpy_helper.from_array(np.nextafter(numpy_helper.to_array(book), np.float32(9)), book.name))
     onnx.save(model, copy / "model.onnx")
     said = haqc("verify", copy, "--quiet").sentence(4)
-    assert f"the weights of tensor '{book.name.removesuffix('_codebook')}' differ" in said
+    (weight,) = (
+        entry.value
+        for node in model.graph.node
+        for entry in node.metadata_props
+        if entry.key == "haqc.weight" and book.name.split("_")[0] == node.input[1].split("_")[0]
+    )
+    assert f"the weights of tensor '{weight}' differ" in said
 
 
 @pytest.mark.usefixtures("jobs")
@@ -96,6 +102,16 @@ def test_a_resumed_compile_leaves_the_same_bytes(haqc: CommandLine, folder: Path
     assert haqc("compile", DIGITS, *KMEANS, *TINY, "--out", copy, "--resume").code == 0
     for name in ("model.onnx", "policy.json", "layers.csv", "search.jsonl"):
         assert (copy / name).read_bytes() == (folder / name).read_bytes()
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize("text", ["", "[]", "[[1.0]]", "[[1e999]]", '{"a": 1}'])
+def test_damaged_codebooks_are_refused(haqc: CommandLine, folder: Path, tmp_path: Path, text: str) -> None:
+    copy = tmp_path / "out"
+    shutil.copytree(folder, copy)
+    (copy / ".state" / "codebooks.json").write_text(text, encoding="utf-8")
+    said = haqc("compile", DIGITS, *KMEANS, *TINY, "--out", copy, "--resume").sentence(2)
+    assert "codebooks.json' is damaged; start again with --force" in said
 
 
 def test_other_budgets_are_refused(haqc: CommandLine, tmp_path: Path) -> None:

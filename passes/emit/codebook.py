@@ -41,8 +41,8 @@ def emit_codebooks(model: ir.Model, policy: Policy, codes: NetworkCodes, annotat
     writer = _Writer(emitted)
     for name, array in codes.floats.items():
         writer.replace_constant(name, array)
-    for name, book in codes.codebooks.items():
-        writer.replace_weight(name, book)
+    for place, (name, book) in enumerate(codes.codebooks.items()):
+        writer.replace_weight(name, book, f"w{place}")
     finish(emitted, annotations)
     return emitted
 
@@ -57,16 +57,21 @@ class _Writer(GraphWriter):
         self.flat = self.constant("haqc_flat", np.array([-1], np.int64))
         self.first = self.constant("haqc_first", np.array([0], np.int64))
 
-    def replace_weight(self, name: str, book: CodebookCodes) -> None:
-        """Puts indices, a codebook and what unpacks them in the place of a float weight."""
+    def replace_weight(self, name: str, book: CodebookCodes, short: str) -> None:
+        """Puts indices, a codebook and what unpacks them in the place of a float weight.
+
+        Args:
+            name: the weight.
+            book: what it becomes.
+            short: begins the names of all that is new but the unpacked weight; in a small file long ones take room.
+        """
         readers = list(self.graph.initializers[name].uses())
         self.drop(name)
         if name not in self.graph.initializers and name not in self.nodes:
             self.taken.discard(name)
-        centroids = self.constant(f"{name}_codebook", book.centroids)
-        row = ir.Shape((1, book.indices.size))
-        looked_up = self.node("Gather", [centroids, self._indices(name, book)], f"{name}_row", ir.DataType.FLOAT, row)
-        shape = self.constant(f"{name}_shape", np.array(book.indices.shape, np.int64))
+        centroids = self.constant(f"{short}_codebook", book.centroids)
+        looked_up = self._step("Gather", [centroids, self._indices(short, book)], f"{short}_row")
+        shape = self.constant(f"{short}_shape", np.array(book.indices.shape, np.int64))
         result = self.node("Reshape", [looked_up, shape], name, ir.DataType.FLOAT, ir.Shape(book.indices.shape))
         reshape = result.producer()
         assert reshape is not None
@@ -74,26 +79,27 @@ class _Writer(GraphWriter):
         for node, place in readers:
             node.replace_input_with(place, result)
 
-    def _indices(self, name: str, book: CodebookCodes) -> ir.Value:
+    def _indices(self, short: str, book: CodebookCodes) -> ir.Value:
         """Writes the packed indices and unpacks them to int32, shape ``[1, n]``.
 
         Each byte is shifted left until one bit is the highest, then right until it is the lowest: eight bits of a byte
         beside each other. What fills the last byte up is cut off, and the planes are summed by their powers of two.
         """
         count, bits = book.indices.size, book.bits
-        packed = pack(book.indices, bits)
-        byte = ir.DataType.UINT8
-        stored = self.constant(f"{name}_packed", packed.reshape(-1, 1))
-        eight = ir.Shape((packed.size, MAX_BITS))
-        high = self.node("BitShift", [stored, self.places], f"{name}_high", byte, eight, [_direction("LEFT")])
-        low = self.node("BitShift", [high, self.lowest], f"{name}_low", byte, eight, [_direction("RIGHT")])
-        line = self.node("Reshape", [low, self.flat], f"{name}_line", byte, ir.Shape((packed.size * MAX_BITS,)))
-        end = self.constant(f"{name}_end", np.array([count * bits], np.int64))
-        cut = self.node("Slice", [line, self.first, end], f"{name}_cut", byte, ir.Shape((count * bits,)))
-        planes = self.constant(f"{name}_planes", np.array([bits, count], np.int64))
-        plane = self.node("Reshape", [cut, planes], f"{name}_bits", byte, ir.Shape((bits, count)))
-        powers = self.constant(f"{name}_powers", (1 << np.arange(bits)).astype(np.uint8).reshape(1, -1))
-        return self.node("MatMulInteger", [powers, plane], f"{name}_indices", ir.DataType.INT32, ir.Shape((1, count)))
+        stored = self.constant(f"{short}_packed", pack(book.indices, bits).reshape(-1, 1))
+        high = self._step("BitShift", [stored, self.places], f"{short}_high", _direction("LEFT"))
+        low = self._step("BitShift", [high, self.lowest], f"{short}_low", _direction("RIGHT"))
+        line = self._step("Reshape", [low, self.flat], f"{short}_line")
+        end = self.constant(f"{short}_end", np.array([count * bits], np.int64))
+        cut = self._step("Slice", [line, self.first, end], f"{short}_cut")
+        planes = self.constant(f"{short}_planes", np.array([bits, count], np.int64))
+        plane = self._step("Reshape", [cut, planes], f"{short}_bits")
+        powers = self.constant(f"{short}_powers", (1 << np.arange(bits)).astype(np.uint8).reshape(1, -1))
+        return self._step("MatMulInteger", [powers, plane], f"{short}_indices")
+
+    def _step(self, op: str, inputs: list[ir.Value], output: str, *attributes: ir.Attr) -> ir.Value:
+        """Adds a node whose result has a type that follows from its inputs and need not be stored."""
+        return self.node(op, inputs, output, None, None, list(attributes))
 
 
 def _direction(way: str) -> ir.Attr:

@@ -30,15 +30,15 @@ class GraphWriter:
         op: str,
         inputs: list[ir.Value],
         output: str,
-        dtype: ir.DataType,
+        dtype: ir.DataType | None,
         shape: ir.Shape | None,
         attributes: list[ir.Attr] | None = None,
     ) -> ir.Value:
-        """Appends a node with one output, which has the node's name, and gives that output."""
+        """Appends a node with one output, which has the node's name, and gives that output; types may be left out."""
         name = self.unique(output)
         node = ir.node(op, inputs, attributes={a.name: a for a in attributes or []}, name=name)
         result = node.outputs[0]
-        result.name, result.type, result.shape = name, ir.TensorType(dtype), shape
+        result.name, result.type, result.shape = name, None if dtype is None else ir.TensorType(dtype), shape
         self.graph.append(node)  # the graph is sorted at the end
         return result
 

@@ -78,9 +78,9 @@ def test_every_form_of_layer_runs(name: str) -> None:
 def test_indices_take_their_bits_and_no_more(residual: Prepared, bits: int) -> None:
     quantised = residual.quantise(residual.space.uniform(bits, 8))
     stored = quantised.emit().graph.initializers
-    for name, book in quantised.codes.codebooks.items():
+    for place, (name, book) in enumerate(quantised.codes.codebooks.items()):
         assert name not in stored
-        packed, centroids = stored[f"{name}_packed"].const_value, stored[f"{name}_codebook"].const_value
+        packed, centroids = stored[f"w{place}_packed"].const_value, stored[f"w{place}_codebook"].const_value
         assert packed is not None and packed.nbytes == packed_bytes(book.indices.size, bits) == -(
             -book.indices.size * bits // 8
         )

@@ -50,7 +50,8 @@ def test_a_changed_weight_is_found_and_named(part: str) -> None:
     found = quantised("residual", 2)
     name = found.prepared.graph.quantised_layers[1].weight
     probe = found.network.probe(found.inputs())
-    verification = verify(changed(found.emit(), f"{name}_{part}", 0), probe)
+    place = list(found.codes.codebooks).index(name)
+    verification = verify(changed(found.emit(), f"w{place}_{part}", 0), probe)
     weights = verification.consumers[2]
     assert not weights.ok and weights.first_difference is not None
     assert weights.first_difference.startswith(f"the weights of tensor '{name}' differ from mirror on")
