@@ -30,6 +30,7 @@ from haqc.passes.clean import remarks
 from haqc.passes.emit import emit_codebooks, emit_qcdq
 from haqc.passes.imagine import imagine
 from haqc.passes.report import report
+from haqc.passes.report.wording import figure
 from haqc.passes.search import SearchOptions, search
 from haqc.passes.verify import verify
 from haqc.plan import FINALISTS, Plan
@@ -308,10 +309,8 @@ def _search(
     def progress(allocator: str, evaluated: int, total: int, best: float) -> None:
         if allocator not in bars:
             bars[allocator] = ui.task(f"search: {allocator}", total)
-        bars[allocator].advance(
-            evaluated - done.get(allocator, 0),
-            f"best {judge.value_at(best):.4g} {judge.metric.traits.unit}",
-        )
+        words = f"best {figure(judge.value_at(best), judge.metric.traits.unit)}"
+        bars[allocator].advance(evaluated - done.get(allocator, 0), words)
         done[allocator] = evaluated
 
     return search(

@@ -17,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from haqc.passes.report.wording import (
-    METRIC_WORDS,
     NOT_AVAILABLE,
     agreement_reason,
     difference,
     figure,
     is_agreement,
+    metric_name,
     quantity,
     score_name,
     share,
@@ -305,7 +305,7 @@ def verification(content: Mapping[str, Any]) -> Group:
         lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} {end}"))
     accuracy = content.get("accuracy")
     if accuracy is not None:
-        name = shortened(METRIC_WORDS.get(accuracy["metric"], accuracy["metric"]), 30)
+        name = shortened(metric_name(accuracy["metric"]), 30)
         value = figure(accuracy["emitted"], accuracy["unit"])
         lines.append(Text(f"  {name} {value} on {accuracy['count']:,} held-out samples"))
     return Group(*lines)

@@ -17,6 +17,7 @@ from haqc.judge import Judge, Outputs, check_labels, rows_by_sample, rows_of
 from haqc.metrics import Metric, Rows, Shape, TopK, fitting
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.imagine import Telling
+from haqc.passes.report.wording import figure
 from haqc.result import SearchResult
 from haqc.runtime import Runtime
 from haqc.scored import before_softmax, is_embedding, scored_output
@@ -74,10 +75,8 @@ class Samples:
         names = tuple(str(value.name) for value in model.graph.outputs) if metric.traits.needs_all else (name,)
         expected = runtime.output(name, split, effort.run) if metric.traits.is_agreement else None
         value = metric.value(rows_of(metric, split, runtime.runs(names, split, effort.run), expected))
-        ui.say(
-            f"float model on the search split ({len(split)} samples): {value:.{4 - 2 * bool(metric.traits.unit)}f} "
-            f"{metric.traits.unit} {metric.name}"
-        )
+        words = figure(value, metric.traits.unit)
+        ui.say(f"float model on the search split ({len(split)} samples): {words} {metric.name}")
         _refuse_chance(metric, value, found.shape, dataset.name)
         one = split.take(slice(0, 1))
         has_targets = metric.targets(one.inputs(slice(0, 1)), one.labels, found.shape) is not None

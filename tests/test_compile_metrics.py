@@ -247,6 +247,8 @@ def test_a_function_with_one_number(haqc: CommandLine, tmp_path: Path, functions
     assert outcome.code == 0, outcome.err
     accuracy, found = emitted(tmp_path / "out", test)
     assert accuracy["metric"] == name
+    assert f"Metric {name} on 100 held-out samples" in outcome.out
+    assert f"float model on the search split (20 samples): {accuracy['search']['float']:.5g} {name}" in outcome.err
     assert accuracy["emitted"] == pytest.approx(f1_score(odd, (found**2).mean(axis=1) > 0.5), rel=1e-9)
     assert 0 < accuracy["standard_error"] < 0.2
     # A report may come from anywhere, so it runs no code.

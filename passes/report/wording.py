@@ -120,8 +120,17 @@ def score_name(accuracy: Mapping[str, Any]) -> str:
     """
     if is_agreement(accuracy):
         return "agreement with the float model"
-    name = METRIC_WORDS.get(accuracy["metric"], accuracy["metric"])
+    name = metric_name(accuracy["metric"])
     return name if accuracy.get("higher_is_better", True) else f"{name} (lower is better)"
+
+
+def metric_name(metric: str) -> str:
+    """Gives what a metric measures, in words.
+
+    >>> metric_name("mse"), metric_name("my.code:f1")
+    ('mean squared error', 'metric my.code:f1')
+    """
+    return METRIC_WORDS.get(metric, f"metric {metric}" if ":" in metric else metric)
 
 
 def is_agreement(accuracy: Mapping[str, Any]) -> bool:
