@@ -106,7 +106,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
             if start is not None:
                 bench = start_at(bench, mirror, start)
         with clock.part("calibrate"):
-            calibration = grids(request, mirror, problem.space, bench, effort.calibration, folder)
+            calibration = grids(request, mirror, problem.space, bench, effort, folder)
             if calibration.unbounded:
                 problem = Problem.of(request, problem.model, problem.graph.without(calibration.unbounded), target)
             bench = replace(bench, graph=problem.graph, calibration=calibration)

@@ -14,6 +14,7 @@ _OPERATIONS_PER_VALUE = 16
 """Work of storing, quantising and reading one activation value, in multiply-accumulates."""
 
 _CALIBRATION_WORK = 64e9
+_CLIP_WORK = 4e12
 _SENSITIVITY_WORK = 4e12
 _SCORE_WORK = 256e9
 _SHORT_WORK = 128e9
@@ -39,6 +40,7 @@ class Effort:
 
     Attributes:
         calibration: training samples that choose the grids.
+        clip: training samples on which the steps of activations are chosen by the tensors behind them.
         sensitivity: training samples on which each operand alone is quantised at each width.
         search: samples of the search split that score a policy.
         short, long: training samples of the fine-tune behind every score, and of the winner's, where there are labels.
@@ -50,6 +52,7 @@ class Effort:
     """
 
     calibration: int
+    clip: int
     sensitivity: int
     search: int
     short: int
@@ -72,6 +75,7 @@ class Effort:
         work = max(1, graph.macs + _OPERATIONS_PER_VALUE * sum(values))
         return cls(
             calibration=_count(_CALIBRATION_WORK, work, 16, 512),
+            clip=_count(_CLIP_WORK, work * max(1, settings), 4, 64),
             sensitivity=_count(_SENSITIVITY_WORK, work * max(1, settings), 1, 128),
             search=_count(_SCORE_WORK, work, 16, 2_000),
             short=_training(_SHORT_WORK, work, 1_000),

@@ -10,6 +10,7 @@ import numpy as np
 from haqc import onnxfile
 from haqc.calibration import Calibration
 from haqc.data import Split
+from haqc.effort import Effort
 from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
 from haqc.packing import entries
@@ -17,6 +18,7 @@ from haqc.passes.calibrate import calibrate, calibrate_codebooks
 from haqc.plan import Plan
 from haqc.policy import Space
 from haqc.problem import Problem
+from haqc.reconstruct import clip
 from haqc.request import Request
 from haqc.runtime import Runtime
 from haqc.samples import Samples
@@ -62,17 +64,21 @@ def start_at(bench: Bench, mirror: Mirror, start: Tuned) -> Bench:
 
 
 def grids(
-    request: Request, mirror: Mirror, space: Space, bench: Bench, count: int, folder: OutputFolder
+    request: Request, mirror: Mirror, space: Space, bench: Bench, effort: Effort, folder: OutputFolder
 ) -> Calibration:
-    """Calibrates the mirror on the first ``count`` training samples; codebooks need none, and are kept for resuming.
+    """Calibrates the mirror on the first training samples; codebooks need none, and are kept for resuming.
 
     Raises:
         HaqcError: the data, the weights or what was kept cannot be used.
     """
     if request.weights == "kmeans":
         return _codebooks(mirror, space, folder)
-    batches = _Batches(bench.train.take(slice(0, count)), min(64, bench.run))
-    return calibrate(mirror, space, batches, request.ranges or "mse", request.quantiser)
+    batches = _Batches(bench.train.take(slice(0, effort.calibration)), min(64, bench.run))
+    calibration = calibrate(mirror, space, batches, request.ranges or "mse", request.quantiser)
+    if request.ranges is not None or request.quantiser != "lsq":
+        return calibration
+    weights = {tensor for tensor, _ in calibration.weights}
+    return clip(mirror, bench.logits, weights, calibration, bench.train, min(effort.clip, bench.run))
 
 
 def _codebooks(mirror: Mirror, space: Space, folder: OutputFolder) -> Calibration:

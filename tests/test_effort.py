@@ -11,7 +11,7 @@ from haqc.effort import Effort
 from haqc.frontend import pose
 from haqc.graph import Graph
 
-SMALL = Effort(512, 128, 2000, 1000, 60_000, 9600, 64, 64, 64, (1024, 256, 512))
+SMALL = Effort(512, 64, 128, 2000, 1000, 60_000, 9600, 64, 64, 64, (1024, 256, 512))
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,7 @@ def test_work_stays_within_the_allowances(digits: Graph, factor: int) -> None:
     work = graph.macs + 16 * sum(graph.tensor_values.values())
     for count, least, each, allowance in (
         (effort.calibration, 16, work, 64e9),
+        (effort.clip, 4, settings * work, 4e12),
         (effort.sensitivity, 1, settings * work, 4e12),
         (effort.search, 16, work, 256e9),
         (effort.short, 0, 3 * work, 128e9),

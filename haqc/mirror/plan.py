@@ -132,7 +132,7 @@ def _step(node: ir.Node, scope: Scope) -> Step | Unmirrored:
     form = form_of(plain, kinds, None if node.outputs[0].shape is None else len(node.outputs[0].shape))
     if form is not None:
         if form.result is None:
-            return Step(plain.name, form.function, (*inputs, scope.anchor()), outputs)
+            return Step(plain.name, form.function, (*inputs, scope.anchor()), outputs, is_anchored=True)
         scope.wholes[outputs[0]] = form.result
         return Step(plain.name, form.function, tuple(inputs), outputs)
     try:
@@ -149,7 +149,7 @@ def _step(node: ir.Node, scope: Scope) -> Step | Unmirrored:
         function = admitted(function, plain, kinds)
         inputs.append(scope.anchor())
     gap = next((step.gap for body in bodies.values() for step in body.steps if step.gap), "")
-    return Step(plain.name, function, tuple(inputs), outputs, gap=gap)
+    return Step(plain.name, function, tuple(inputs), outputs, gap=gap, is_anchored=any(kinds))
 
 
 def _foreign(nodes: tuple[ir.Node, ...], scope: Scope, gap: Unmirrored) -> Step:
@@ -165,7 +165,8 @@ def _foreign(nodes: tuple[ir.Node, ...], scope: Scope, gap: Unmirrored) -> Step:
     if any(kinds):
         function = admitted(function, _node(nodes[0], scope.opsets), kinds)
         inputs = (*inputs, scope.anchor())
-    return Step(str(nodes[0].name), function, inputs, outputs, gap=gap.what if part.is_differentiable else "")
+    what = gap.what if part.is_differentiable else ""
+    return Step(str(nodes[0].name), function, inputs, outputs, gap=what, is_anchored=any(kinds))
 
 
 def _body(graph: ir.Graph, parent: Scope) -> Body:

@@ -23,6 +23,7 @@ class Step:
         outputs: keys of the values it writes; empty where nobody wants one.
         dead: keys of the values that nothing reads afterwards.
         gap: why no gradient passes: which node, and what about it; empty where it passes.
+        is_anchored: whether the last input only says on which device tensors are to be made.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Step:
     outputs: tuple[str, ...]
     dead: tuple[str, ...] = ()
     gap: str = ""
+    is_anchored: bool = False
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The inputs that what it writes depends on."""
+        return self.inputs[:-1] if self.is_anchored else self.inputs
 
     def run(self, values: dict[str, Any]) -> Sequence[Any]:
         """Gives the values of the outputs."""

@@ -10,7 +10,7 @@ with straight-through gradients (EfficientQAT, Chen et al., 2024) in place of Ad
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -20,17 +20,16 @@ from haqc.data.split import Split
 from haqc.mirror import Mirror
 from haqc.mirror.module import Quantiser
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.mirror.stretch import Stretch, carries_batch, divide
+from haqc.mirror.stretch import Stretch
 from haqc.reconstruct.fit import Fitting, Sides, fit
+from haqc.reconstruct.parts import first_inputs, over, stretches
+from haqc.reconstruct.ranges import clip
 from haqc.recovery import Reconstruction
 
-__all__ = ["Fitting", "reconstruct", "stretches"]
+__all__ = ["Fitting", "clip", "reconstruct", "stretches"]
 
 LARGEST_BYTES = 256 * 2**20
 """Bound on each copy of a tensor between stretches; fewer samples are used where it would be passed."""
-
-BATCH = 128
-"""Samples that pass a stretch at a time where no gradient is needed."""
 
 _SMALLEST_VARIANCE = 1e-12
 """Added to variances, so that a constant output has an error."""
@@ -59,17 +58,19 @@ def reconstruct(
     mirror = network.mirror
     parts = stretches(mirror, logits, {**network.weights, **network.codebooks}, split)
     each = split.samples_per_run
-    exact = actual = _inputs(split, min(fitting.kept, _affordable(parts, _first(split))))
+    inputs = first_inputs(split, min(fitting.kept, _affordable(mirror, parts, first_inputs(split, 2))))
+    exact = actual = given = dict(zip(mirror.inputs, inputs, strict=True))
     floating = {name: _always(torch.from_numpy(array)) for name, array in original.items()}
     generator = torch.Generator().manual_seed(seed)
     ends, before, after = [], [], []
     for stretch in parts:
-        target = _over(stretch, exact, floating, each)
+        start = stretch.start(actual)
+        target = over(stretch, stretch.start(exact), floating, each)
         variance = float((target - target.mean(dim=0)).square().mean()) + _SMALLEST_VARIANCE
-        sides = Sides(exact, actual, target, variance)
-        plain, state = _over(stretch, actual, network.quantisers, each), network.state()
+        sides = Sides(stretch.start(exact), start, target, variance)
+        plain, state = over(stretch, start, network.quantisers, each), network.state()
         fit(network, stretch, sides, fitting if each is None else fitting.of_batch(each), generator, advance)
-        found = _over(stretch, actual, network.quantisers, each)
+        found = over(stretch, start, network.quantisers, each)
         if not sides.error(found) <= sides.error(plain):  # too few samples or steps for it: better as it was
             network.load(state)
             found = plain
@@ -77,53 +78,20 @@ def reconstruct(
             ends.append(stretch.wanted)
             before.append(sides.error(plain))
             after.append(sides.error(found))
-        exact, actual = (target,), (found,)
-    return Reconstruction(tuple(ends), tuple(before), tuple(after), len(exact[0]))
+        exact, actual = {**given, stretch.wanted: target}, {**given, stretch.wanted: found}
+    return Reconstruction(tuple(ends), tuple(before), tuple(after), len(inputs[0]))
 
 
-def stretches(mirror: Mirror, logits: str, weights: Iterable[str], split: Split) -> tuple[Stretch, ...]:
-    """Gives the stretches that are fitted one after the other: one in all where tensors do not carry the batch.
-
-    Args:
-        mirror: the mirror.
-        logits: tensor at the end of the last.
-        weights: the weights that are quantised.
-        split: samples; a few are run.
-    """
-    parts = divide(mirror, logits, weights)
-    return parts if carries_batch(mirror, parts, _first(split)) else (Stretch.of(mirror, mirror.inputs, logits),)
-
-
-def _first(split: Split) -> tuple[Tensor, ...]:
-    return _inputs(split, 2)
-
-
-def _inputs(split: Split, count: int) -> tuple[Tensor, ...]:
-    """Gives the first samples; where the model takes a fixed number at a time, whole runs, the last sample repeated."""
-    each = split.samples_per_run
-    wanted = min(count, len(split)) if each is None else max(each, min(count, len(split)) // each * each)
-    arrays = split.inputs(np.minimum(np.arange(wanted), len(split) - 1))
-    return tuple(torch.from_numpy(array) for array in arrays)
-
-
-def _affordable(parts: tuple[Stretch, ...], inputs: tuple[Tensor, ...]) -> int:
+def _affordable(mirror: Mirror, parts: tuple[Stretch, ...], inputs: tuple[Tensor, ...]) -> int:
     """Gives how many samples may be kept at the widest place between stretches."""
-    sizes, values = [], inputs
+    known = given = dict(zip(mirror.inputs, inputs, strict=True))
+    sizes = [1]
     for stretch in parts:
-        sizes.append(sum(value.nbytes // len(inputs[0]) for value in values))
-        values = (_over(stretch, values, {}, None),)
-    sizes.append(values[0].nbytes // len(inputs[0]))
+        value = over(stretch, stretch.start(known), {}, None)
+        known = {**given, stretch.wanted: value}
+        sizes.append(sum(one.nbytes // len(inputs[0]) for one in known.values()))
     return max(1, LARGEST_BYTES // max(sizes))
 
 
 def _always(tensor: Tensor) -> Quantiser:
     return lambda _: tensor
-
-
-@torch.no_grad()
-def _over(
-    stretch: Stretch, values: tuple[Tensor, ...], quantisers: Mapping[str, Quantiser], samples_per_run: int | None
-) -> Tensor:
-    """Runs a stretch over all samples, some at a time."""
-    parts = zip(*(torch.split(value, samples_per_run or BATCH) for value in values), strict=True)
-    return torch.cat([stretch.run(part, quantisers) for part in parts])

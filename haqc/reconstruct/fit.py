@@ -68,7 +68,7 @@ class Sides:
     def draw(self, index: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Gives the chosen samples' input, a random share of its values from the float network."""
         return tuple(
-            _mixed(exact[index], actual[index], share, generator) if exact is not actual else exact[index]
+            exact[index] if exact is actual else _mixed(exact[index], actual[index], share, generator)
             for exact, actual in zip(self.exact, self.actual, strict=True)
         )
 
@@ -106,7 +106,7 @@ def _optimiser(network: QuantisedMirror, stretch: Stretch, fitting: Fitting) -> 
     """Makes the optimiser of the parameters, steps and codebooks that no other stretch reads."""
     mirror, inner = network.mirror, stretch.inner
     mine = {id(step) for step in stretch.steps}
-    elsewhere = {name for step in mirror.steps if id(step) not in mine for name in step.inputs}
+    elsewhere = {name for step in mirror.steps if id(step) not in mine for name in step.operands}
     own = [name for name in mirror.layer_parameters(network.policy.graph) if name in inner - elsewhere]
     groups = [{"params": [mirror.value(n)], "lr": fitting.relative_rate * _rms(mirror.value(n))} for n in own]
     quantisers: Mapping[str, nn.Module] = {**network.activations, **network.weights}
