@@ -6,6 +6,7 @@ behind it takes most of that away: clipping that value costs little, and a step 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -79,7 +80,7 @@ class _Error:
 def _best(grid: ActivationGrid, error: Callable[[ActivationGrid], float]) -> ActivationGrid:
     """Gives the best of a grid and those with smaller steps and the same zero point."""
     best, least, behind = grid, error(grid), 0
-    for factor in FACTORS:
+    for factor in FACTORS if math.isfinite(least) else ():
         candidate = ActivationGrid(grid.scale * factor, grid.zero_point)
         now = error(candidate)
         behind = 0 if now <= _GAIN * least else behind + 1
