@@ -50,21 +50,26 @@ class Cell:
         return f"{self.network.name}-{self.target}-{self.budget.replace('=', '-')}"
 
 
+def real_networks(out: Path) -> tuple[Network, ...]:
+    """Gives the networks, and writes what describes their data into a folder."""
+    if not SHARED.is_dir():
+        sys.exit(f"{SHARED} is not there; this benchmark needs the shared data")
+    out.mkdir(parents=True, exist_ok=True)
+    description = out / "fashion.toml"
+    description.write_text(FASHION.format(path=SHARED / "fashion-mnist"))
+    return (
+        Network("resnet8", SHARED / "resnet8-cifar10" / "resnet8.onnx", SHARED / "resnet8-cifar10" / "cifar10.npz"),
+        Network("fashion", SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
+    )
+
+
 def main() -> None:
     """Runs the cells that are asked for, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path("build/networks"))
     parser.add_argument("--only", action="append", default=[], help="run only cells whose name contains this (and all)")
     arguments = parser.parse_args()
-    if not SHARED.is_dir():
-        sys.exit(f"{SHARED} is not there; this benchmark needs the shared data")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    description = arguments.out / "fashion.toml"
-    description.write_text(FASHION.format(path=SHARED / "fashion-mnist"))
-    networks = (
-        Network("resnet8", SHARED / "resnet8-cifar10" / "resnet8.onnx", SHARED / "resnet8-cifar10" / "cifar10.npz"),
-        Network("fashion", SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
-    )
+    networks = real_networks(arguments.out)
     budgets = (("edge", "energy=0.5"), ("cloud", "latency=0.51"), ("edge", "latency=0.51"), ("cloud", "size=0.5"))
     titles = ("network", "target", "budget", "reached", "float", "float fine-tuned", "emitted", "difference")
     titles += ("found by", "bits", "s")
