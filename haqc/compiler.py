@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import onnx_ir as ir
 import torch
 
 from haqc import data, onnxfile, sensitivity, targets
 from haqc.clock import Clock
-from haqc.data import Counts, Dataset, Split
+from haqc.data import Dataset, Split
 from haqc.effect import Effect
 from haqc.effort import Effort
 from haqc.equality import require_equal
@@ -23,12 +22,12 @@ from haqc.errors import ModelError, ResumeError, VerificationError
 from haqc.findings import Findings, notes, versions
 from haqc.folder import OutputFolder
 from haqc.frontend import Front, shapes_of
+from haqc.madeup import make_up
 from haqc.metrics import Metric, named
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.clean import remarks
 from haqc.passes.emit import emit_codebooks, emit_qcdq
-from haqc.passes.imagine import imagine
 from haqc.passes.report import report
 from haqc.passes.report.wording import figure
 from haqc.passes.search import SearchOptions, search
@@ -41,8 +40,7 @@ from haqc.problem import Problem
 from haqc.reconstruct import stretches
 from haqc.request import Request
 from haqc.result import SearchResult
-from haqc.roles import roles
-from haqc.samples import Samples, telling
+from haqc.samples import Samples
 from haqc.searchlog import SearchLog
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
@@ -88,7 +86,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         mirror = from_onnx(problem.model)
     with clock.part("data"):
         if dataset is None:
-            dataset = _imagine(request, front, bound, mirror, effort)
+            dataset = make_up(front, bound, mirror, effort, request.seed, request.shapes)
         reference = onnxfile.serialise(front.model) if front.is_quantised else request.model
         samples = Samples.judge(dataset, reference, front.model, effort, metric, ui)
         require_equal(mirror, front, samples.runtime, dataset.train)
@@ -181,23 +179,6 @@ def _metric(request: Request, description: data.Description | None) -> Metric | 
 def _load(request: Request, front: Front, metric: Metric | None) -> Dataset:
     specs, group = front.inputs(request.shapes), 1 if metric is None else metric.traits.group
     return data.load(request.data, specs, request.model, seed=request.seed, group=group)
-
-
-def _imagine(request: Request, front: Front, bound: ir.Model, mirror: Mirror, effort: Effort) -> Dataset:
-    """Makes the inputs of a compile without data from the model itself."""
-    specs, counts = front.inputs(request.shapes), Counts(*effort.made_up)
-    made = imagine(
-        mirror,
-        specs,
-        roles(bound),
-        {},
-        telling(front.model),
-        counts,
-        effort.probes,
-        effort.run,
-        request.seed,
-    )
-    return data.synthetic(made.arrays, specs, counts, made.words)
 
 
 def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Plan) -> dict[str, Any]:

@@ -321,6 +321,7 @@ def _opening(content: Mapping[str, Any]) -> list[Text]:
     if is_agreement(content["accuracy"]):
         reason = agreement_reason(content["accuracy"]).upper()
         lines.append(Text(f"AGREEMENT WITH THE FLOAT MODEL, NOT ACCURACY: {reason}", style="bold yellow"))
+        lines += [Text(f"{trust}.") for trust in [content["accuracy"].get("trust", "")] if trust]
     return lines
 
 

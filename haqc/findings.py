@@ -108,6 +108,7 @@ class Measured:
             "labels": not traits.is_agreement,
             "data_free": dataset.synthetic,
             "made_up": dict(dataset.made_up),
+            "trust": dataset.trust,
             "search": {"count": self.search_count, **{name: finite(value) for name, value in self.search.items()}},
         }
 

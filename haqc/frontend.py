@@ -10,6 +10,8 @@ import numpy as np
 import onnx_ir as ir
 
 from haqc import collector, data, onnxfile
+from haqc.channelstatistics import ChannelStatistics
+from haqc.data.span import Span
 from haqc.data.split import InputSpec
 from haqc.dimensions import Dimensions, Shape
 from haqc.errors import ModelError
@@ -17,6 +19,7 @@ from haqc.graph import Graph
 from haqc.passes.bind import bind
 from haqc.passes.clean import clean
 from haqc.passes.parse import parse
+from haqc.stated import kept_statistics, stated_spans
 
 QUANTISERS = frozenset({"QuantizeLinear", "DequantizeLinear", "Quant", "BipolarQuant"})
 """Operators that clean-up removes to restore the float graph of a file that was quantised already."""
@@ -32,6 +35,8 @@ class Front:
         opset: the opset of the file.
         is_half: whether the file computes in floats of 16 bits.
         is_quantised: whether the file holds quantisers, so that the cleaned model is its float graph and not the same.
+        stated: the values of inputs that the file states.
+        statistics: what the network kept of the data it was trained on.
     """
 
     model: ir.Model
@@ -39,6 +44,8 @@ class Front:
     opset: int
     is_half: bool
     is_quantised: bool
+    stated: Mapping[str, Span]
+    statistics: tuple[ChannelStatistics, ...]
 
     @classmethod
     @collector.paused()
@@ -50,7 +57,8 @@ class Front:
         """
         given = onnxfile.read(path)
         opset, is_half, is_quantised = given.opset_imports[""], _is_half(given), _is_quantised(given)
-        return cls(clean(given), path.stem, opset, is_half, is_quantised)
+        stated, statistics = stated_spans(given), kept_statistics(given)
+        return cls(clean(given), path.stem, opset, is_half, is_quantised, stated, statistics)
 
     @collector.paused()
     def bound(self, shapes: Mapping[str, Shape] | None = None) -> ir.Model:

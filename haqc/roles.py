@@ -15,6 +15,7 @@ _PASSING = frozenset(
 _MASKING = frozenset({"Not", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Sub", "Mul"})
 """Operators that masks go through besides, on their way to a Softmax or a Where."""
 
+_BYTES = (ir.DataType.UINT8, ir.DataType.INT8)
 _LARGE = 1e3
 """A factor of at least this magnitude hides what it is added to."""
 
@@ -27,7 +28,7 @@ def roles(bound: ir.Model) -> dict[str, Role]:
     An input of whole numbers is an index if it picks rows of a table (Gather, through casts, reshapes and added
     constants), and any other one is a mask. An input of floats is a mask if it is multiplied by a number of at least
     1,000, or chooses in a Where, or is added right before a Softmax, or if products with it are divided by its sum;
-    else it is data.
+    else it is data. Bytes with at least three axes that pick nothing are data as well.
 
     Args:
         bound: a cleaned model in which every shape is a number.
@@ -40,6 +41,8 @@ def _role(value: ir.Value) -> Role:
     limit = None if is_float else _limit(value)
     if limit is not None:
         return Role("index", limit)
+    if value.dtype in _BYTES and value.shape is not None and len(value.shape) >= 3:
+        return Role()
     return Role("mask") if not is_float or _is_mask(value) or _weighs_a_mean(value) else Role()
 
 

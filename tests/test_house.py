@@ -27,6 +27,7 @@ LAYERS = tuple(
         """
         budget
         calibration
+        channelstatistics
         clock
         codes
         collector
@@ -88,12 +89,14 @@ LAYERS = tuple(
         compiler
         equality
         frontend
+        madeup
         measured_layers
         plan
         preparation
         problem
         roles
         samples
+        stated
         survey
         """,
         """

@@ -86,7 +86,11 @@ def load(
 
 
 def synthetic(
-    arrays: Mapping[str, np.ndarray], inputs: tuple[InputSpec, ...], counts: Counts, words: Mapping[str, str]
+    arrays: Mapping[str, np.ndarray],
+    inputs: tuple[InputSpec, ...],
+    counts: Counts,
+    words: Mapping[str, str],
+    trust: str = "",
 ) -> Dataset:
     """Divides inputs that were made up.
 
@@ -95,11 +99,12 @@ def synthetic(
         inputs: the model's inputs.
         counts: samples of each split.
         words: what was made up for each input.
+        trust: how far agreement on them can be trusted.
     """
     first, second = counts.train, counts.train + counts.search
     ranges = Ranges(train=(0, first), search=(first, second), reported=(second, second + counts.reported))
     dataset = _assemble(arrays, inputs, Description("synthetic", "synthetic", ranges=ranges), "synthetic")
-    return replace(dataset, made_up=words)
+    return replace(dataset, made_up=words, trust=trust)
 
 
 def _describe(source: str) -> Description:

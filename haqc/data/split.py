@@ -187,6 +187,7 @@ class Dataset:
         digest: SHA-256 of what is stored and how it is transformed and split; no path and no date enters it.
         synthetic: whether the samples are made up because there was no data.
         made_up: what was made up for each input, in words; empty when there was data.
+        trust: how far agreement on made-up samples can be trusted, in a sentence; empty when there was data.
     """
 
     train: Split
@@ -196,6 +197,7 @@ class Dataset:
     digest: str
     synthetic: bool
     made_up: Mapping[str, str] = field(default_factory=dict)
+    trust: str = ""
 
     @property
     def sample_shapes(self) -> tuple[tuple[int, ...], ...]:

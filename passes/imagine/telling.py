@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,8 +21,14 @@ class Telling:
         classifies: whether its rows are scores of classes.
     """
 
+    known: ClassVar[str] = "outputs"
+    least: ClassVar[float] = 0.05  # outputs that tell less, in nats or directions, do so by chance
     tensor: str
     classifies: bool
+
+    def close(self, best: float) -> float:
+        """Gives four fifths of the best."""
+        return 0.8 * best
 
     def measure(self, mirror: Mirror, inputs: tuple[np.ndarray, ...], run: int) -> float:
         """Runs the network and measures; inputs that it cannot take tell nothing.

@@ -286,6 +286,11 @@ def test_what_was_made_up_stands_on_the_page(content: dict[str, Any]) -> None:
     assert "Made up for want of data: ids: whole numbers; <b>mask</b>: ones." in text
 
 
+def test_how_far_agreement_is_trusted_stands_on_the_page(content: dict[str, Any]) -> None:
+    content["accuracy"] |= {"data_free": True, "labels": False, "metric": "agreement", "trust": "Not far"}
+    assert "how often either is right. Not far." in " ".join(Page(render_html(content)).text.split())
+
+
 def test_nulls_are_worded(content: dict[str, Any], tmp_path: Path) -> None:
     content["accuracy"] |= {"float_finetuned": None, "standard_error": None, "paired_standard_error": None}
     content["accuracy"]["search"]["float_finetuned"] = None
