@@ -18,8 +18,8 @@ from haqc.samples import telling
 
 MEASURED = (
     "On trained networks with real data to judge by, agreement on inputs made like these ranked policies much as real "
-    "accuracy did, but lay some ten points from real agreement on average, mostly below it: compare policies by it, and "
-    "do not read it as accuracy"
+    "accuracy did, but lay up to some ten points from real agreement on average, mostly below it: compare policies by "
+    "it, and do not read it as accuracy"
 )
 """What ``python -m benchmarks.agreement`` found; see ``docs/data-free.md``."""
 
