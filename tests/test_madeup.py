@@ -13,7 +13,13 @@ from haqc.madeup import MEASURED, UNMEASURED, make_up
 from haqc.mirror import from_onnx
 from tests.small_model import draw, small_model
 
-EFFORT = Effort(512, 128, 2000, 0, 0, 0, 64, 64, 16, (40, 8, 24))
+EFFORT = Effort(
+    **dict.fromkeys(("calibration", "clip", "sensitivity", "search", "short", "long", "reconstruct"), 64),
+    run=64,
+    step=64,
+    probes=16,
+    made_up=(40, 8, 24),
+)
 CASES = {
     "a range that is stated": (
         "(float[N,3,8,8] x) => (float[N,5] y)",

@@ -26,7 +26,13 @@ from tests.small_model import small_model
 DIGITS = Path(__file__).parents[2] / "models" / "digits.onnx"
 F32 = np.dtype(np.float32)
 COUNTS = Counts(40, 8, 24)
-EFFORT = Effort(512, 128, 2000, 0, 0, 0, 64, 64, 64, (40, 8, 24))
+EFFORT = Effort(
+    **dict.fromkeys(("calibration", "clip", "sensitivity", "search", "short", "long", "reconstruct"), 64),
+    run=64,
+    step=64,
+    probes=64,
+    made_up=(40, 8, 24),
+)
 TWO = """(float[N,1,8,8] left, float[N,6] right, int64[N,3] ids) => (float[N,4] y) {
     [conv] a = Conv <strides=[8,8]> (left, kernel)
     [flat] b = Flatten (a)
