@@ -17,9 +17,9 @@ from haqc.roles import roles
 from haqc.samples import telling
 
 MEASURED = (
-    "On trained networks with real data to judge by, agreement on inputs made like these ranked policies much as real "
-    "accuracy did, but lay up to some ten points from real agreement on average, mostly below it: compare policies by "
-    "it, and do not read it as accuracy"
+    "On four trained networks with real data to judge by, agreement on inputs made like these followed real accuracy "
+    "with rank correlations of 0.64 to 0.95, and lay 5 to 20 points below real agreement on average: compare policies "
+    "by it, and do not read it as accuracy"
 )
 """What ``python -m benchmarks.agreement`` found; see ``docs/data-free.md``."""
 
