@@ -91,7 +91,7 @@ def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def summary(content: Mapping[str, Any], folder: Path | None = None) -> Group:
     """Makes the closing story of a compile: 40 lines of 80 columns at most.
 
-    Up to 25 layers all stand in the table; of more, the 15 that take the most energy.
+    Up to 25 layers all stand in the table; of more, the 15 that take the most energy, or bytes where it is not priced.
 
     Args:
         content: the report (``docs/report-schema.md``).
@@ -400,9 +400,11 @@ def _table_rows(layers: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Ma
     """Gives the layers to show, in graph order, and the line that says how many are left out."""
     if len(layers) <= most:
         return list(layers), []
-    by_energy = sorted(range(len(layers)), key=lambda index: -float(layers[index]["energy_j"] or 0.0))
-    rows = [layers[index] for index in sorted(by_energy[:_DEAREST])]
-    remark = f"The {len(rows)} layers that take the most energy; {len(layers) - len(rows)} more stand in layers.csv."
+    is_priced = any(layer["energy_j"] is not None for layer in layers)
+    field, what = ("energy_j", "energy") if is_priced else ("weight_bytes", "bytes")
+    ranked = sorted(range(len(layers)), key=lambda index: -float(layers[index][field] or 0.0))
+    rows = [layers[index] for index in sorted(ranked[:_DEAREST])]
+    remark = f"The {len(rows)} layers that take the most {what}; {len(layers) - len(rows)} more stand in layers.csv."
     return rows, [Text(remark)]
 
 

@@ -151,6 +151,17 @@ def test_summary_of_more_has_the_dearest_15_in_order(content: dict[str, Any], mo
     assert "The 15 layers that take the most energy; 11 more stand in layers.csv." in shown
 
 
+def test_summary_of_what_has_no_price_has_the_largest_15(
+    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = many(content, 26)
+    for index, layer in enumerate(layers["layers"]):
+        layer |= {"energy_j": None, "latency_s": None, "energy_share": None, "weight_bytes": 100 - index}
+    shown = lines(summary(layers, Path("out")), monkeypatch)
+    assert [line.split()[0] for line in shown if line.startswith("layer")] == [f"layer{i}" for i in range(15)]
+    assert "The 15 layers that take the most bytes; 11 more stand in layers.csv." in shown
+
+
 def test_summary_says_loudly_what_is_no_accuracy(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     content["accuracy"] |= {"labels": False, "metric": "agreement"}
     text = "\n".join(lines(summary(content), monkeypatch))
