@@ -84,15 +84,35 @@ def test_libraries_keep_their_tracebacks_to_themselves(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) <= 1
 
 
+def with_kernels_of(value: float) -> onnx.ModelProto:
+    model = tiny()
+    next(tensor for tensor in model.graph.initializer if tensor.name == "K").raw_data = np.full(
+        (3, 1, 3, 3), value, np.float32
+    ).tobytes()
+    return model
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.usefixtures("jobs")
 def test_weights_without_end_are_refused(haqc: CommandLine, tmp_path: Path) -> None:
-    model = tiny()
-    for tensor in model.graph.initializer:
-        if tensor.name == "K":
-            tensor.raw_data = np.full((3, 1, 3, 3), 1e37, np.float32).tobytes()
-    outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet")
-    assert "the output cannot be measured: it overflows" in outcome.sentence(2)
+    path = saved(with_kernels_of(3e38), tmp_path)
+    outcome = haqc("compile", path, *PLAIN, "--out", tmp_path / "out", "--quiet")
+    assert "becomes infinite or NaN on the calibration data" in outcome.sentence(2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.usefixtures("jobs")
+def test_weights_whose_squares_have_no_end_are_measured(haqc: CommandLine, tmp_path: Path) -> None:
+    path = saved(with_kernels_of(1e36), tmp_path)
+    x = draw(60, 1, 8, 8)
+    np.savez(tmp_path / "d.npz", x=x)
+    words = (*PLAIN, "--data", tmp_path / "d.npz", "--out", tmp_path / "out", "--quiet")
+    assert haqc("compile", path, *words).code == 0
+    given, found = (
+        onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0].astype(np.float64)
+        for file in (path, tmp_path / "out" / "model.onnx")
+    )
+    assert np.linalg.norm(found - given) < 0.2 * np.linalg.norm(given)
 
 
 @pytest.mark.usefixtures("jobs")
