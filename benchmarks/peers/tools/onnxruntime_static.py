@@ -23,6 +23,7 @@ class Reader(CalibrationDataReader):
         self.rest = iter([{job.input: job.calibration[start : start + size]} for start in parts])
 
     def get_next(self):
+        """Gives the next samples, or nothing."""
         return next(self.rest, None)
 
 
