@@ -15,7 +15,7 @@ from haqc.errors import DataError
 from haqc.plan import Plan
 from haqc.request import Request
 
-EFFORT = Effort(512, 128, 2000, 1000, 60_000, 9600, 250, 64, 64, (1024, 256, 512))
+EFFORT = Effort(512, 64, 128, 2000, 1000, 60_000, 9600, 250, 64, 64, (1024, 256, 512))
 REQUEST = Request(Path("model.onnx"), "edge", (Demand.parse("energy=0.5"),), Path("out"))
 
 
