@@ -42,7 +42,7 @@ class Telling:
         with torch.no_grad():
             for start in range(0, len(inputs[0]), run):
                 given = tuple(torch.from_numpy(array[start : start + run]) for array in inputs)
-                rows.append(mirror.run(given, (self.tensor,))[0].double())
+                rows.append(mirror.run(given, (self.tensor,))[0])
         found = torch.cat(rows)
         found = found.reshape(len(found), -1)
         if not bool(torch.isfinite(found).all()):
@@ -52,7 +52,7 @@ class Telling:
 
 def _information(scores: Tensor) -> float:
     """Gives the mutual information of sample and class, in nats: the entropy of the mean less the mean entropy."""
-    chances = torch.softmax(scores, dim=1)
+    chances = torch.softmax(scores.double(), dim=1)
     return float(_entropy(chances.mean(0)) - _entropy(chances).mean())
 
 
@@ -61,7 +61,7 @@ def _variety(rows: Tensor) -> float:
     lengths = rows.norm(dim=1, keepdim=True)
     directions = rows / torch.where(lengths > 0, lengths, 1)
     centred = directions - directions.mean(0)
-    power = torch.linalg.eigvalsh(centred @ centred.T / len(rows)).clamp(min=0)
+    power = torch.linalg.eigvalsh((centred @ centred.T).double() / len(rows)).clamp(min=0)
     spread = power.sum()
     return float(spread * _entropy(power / spread).exp()) if float(spread) > 1e-9 else 0.0
 
