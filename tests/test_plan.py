@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,10 @@ from haqc.errors import DataError
 from haqc.plan import Plan
 from haqc.request import Request
 
-EFFORT = Effort(512, 64, 128, 2000, 1000, 60_000, 9600, 250, 64, 64, (1024, 256, 512))
+EFFORT = Effort(
+    **{field.name: 64 for field in fields(Effort)}
+    | {"search": 2000, "short": 1000, "long": 60_000, "reconstruct": 9600, "run": 250, "made_up": (1024, 256, 512)}
+)
 REQUEST = Request(Path("model.onnx"), "edge", (Demand.parse("energy=0.5"),), Path("out"))
 
 
