@@ -134,7 +134,8 @@ def measure(network: Network) -> Iterator[Outcome]:
     scores = telling(front.model).tensor
     counts = Counts(*effort.made_up)
     noise = data.synthetic(make_inputs(specs, 0, None, counts), specs, counts, {})
-    for name, made in (("unit noise", noise), ("made of the network", make_up(front, bound, mirror, effort, 0))):
+    made_of_it = make_up(front, bound, mirror, network.model, effort, 0)
+    for name, made in (("unit noise", noise), ("made of the network", made_of_it)):
         yield _outcome(network.name, name, from_onnx(front.model), scores, space, policies, made, real)
 
 

@@ -85,9 +85,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         effort = Effort.of(problem.graph, sum(len(choice.widths) for choice in problem.space.free))
         mirror = from_onnx(problem.model)
     with clock.part("data"):
-        if dataset is None:
-            dataset = make_up(front, bound, mirror, effort, request.seed, request.shapes)
         reference = onnxfile.serialise(front.model) if front.is_quantised else request.model
+        if dataset is None:
+            dataset = make_up(front, bound, mirror, reference, effort, request.seed, request.shapes)
         samples = Samples.judge(dataset, reference, front.model, effort, metric, ui)
         require_equal(mirror, front, samples.runtime, dataset.train)
     plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)

@@ -220,3 +220,19 @@ def test_a_tensor_of_a_million_dimensions(command: tuple[str, ...], haqc: Comman
     model = small_model(text, {"K": draw(3, 1, 3, 3), "million": [250_000]}, ir_version=10)
     outcome = haqc(*command, saved(model, tmp_path))
     assert "tensor 'e' has 1,000,000 dimensions; allowed are 64" in outcome.out + outcome.err
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "r = Reshape(c, nine) y = Gemm(r, W, b)",
+        "z = Flatten(c) d = Add(z, rows) y = Gemm(d, W, b)",
+    ],
+)
+def test_what_cannot_run_is_refused_in_the_words_of_the_runtime(nodes: str, haqc: CommandLine, tmp_path: Path) -> None:
+    text = f"(float[N, 1, 8, 8] x) => (float[N, 4] y) {{ c = Conv(x, K) {nodes} }}"
+    constants = {"K": draw(3, 1, 3, 3), "W": draw(108, 4), "b": draw(4), "nine": [9, 108], "rows": draw(8, 108)}
+    model = small_model(text, {name: value for name, value in constants.items() if name in nodes or name in text})
+    outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet", "--jobs", "1")
+    assert "onnxruntime" in outcome.sentence(2)

@@ -55,9 +55,9 @@ def test_what_is_made_up_and_how_far_it_is_trusted(case: str, tmp_path: Path) ->
     (tmp_path / "m.onnx").write_bytes(small_model(f"{signature} {{ {nodes} }}", CONSTANTS).SerializeToString())
     front = Front.read(tmp_path / "m.onnx")
     bound = front.bound()
-    dataset = make_up(front, bound, from_onnx(front.model), EFFORT, 0)
+    dataset = make_up(front, bound, from_onnx(front.model), tmp_path / "m.onnx", EFFORT, 0)
     assert dataset.made_up["x"].endswith(words)
     assert dataset.trust == trust
     assert [len(split) for split in (dataset.train, dataset.search, dataset.reported)] == [40, 8, 24]
-    again = make_up(front, bound, from_onnx(front.model), EFFORT, 0)
+    again = make_up(front, bound, from_onnx(front.model), tmp_path / "m.onnx", EFFORT, 0)
     assert again.digest == dataset.digest
