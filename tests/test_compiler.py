@@ -14,6 +14,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from haqc.madeup import MEASURED
+
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled
 
