@@ -109,6 +109,8 @@ def check_folder_or_file(
         name = metric if metric is not None else _metric(compiled, source, model_path)
         group = 1 if name is None or is_function(name) else named(name).traits.group
         dataset = data.load(source, input_specs(model), model_path, group=group)
+        if metric is None and name is not None and not is_function(name) and named(name).traits.is_agreement:
+            name = None if dataset.reported.labels is not None else name  # labels say more than the report could
         problem = _unmeasurable(dataset, name, metric is not None)
         if problem:
             listener.say(f"{problem}, so no accuracy is measured")

@@ -95,6 +95,19 @@ def test_the_accuracy_is_measured_again(haqc: CommandLine, compiled: Compiled) -
     assert shown == f"  top-1 accuracy {accuracy['emitted']:.2f} % on 540 held-out samples"
 
 
+def test_labels_overrule_the_agreement_of_a_report(copied: Path) -> None:
+    """What was compiled without data is judged by the data that turn up later."""
+    report = read_report(copied)
+    report["accuracy"]["metric"] = "agreement"
+    (copied / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    accuracy = check_folder_or_file(copied, str(DATA), Silence())["accuracy"]
+    assert (accuracy["metric"], accuracy["emitted"], accuracy["mirror"]) == (
+        "top-1",
+        report["accuracy"]["emitted"],
+        None,
+    )
+
+
 def test_data_without_labels_give_no_accuracy(compiled: Compiled, unlabelled: Path) -> None:
     listener = Silence()
     result = check_folder_or_file(compiled.folder, str(unlabelled), listener)
