@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -16,6 +17,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from haqc.errors import ModelError
 from haqc.frontend import pose
 from tests.command_line import CommandLine, Compiled
 from tests.small_model import draw, small_model
@@ -236,3 +238,13 @@ def test_what_cannot_run_is_refused_in_the_words_of_the_runtime(nodes: str, haqc
     model = small_model(text, {name: value for name, value in constants.items() if name in nodes or name in text})
     outcome = haqc("compile", saved(model, tmp_path), *PLAIN, "--out", tmp_path / "out", "--quiet", "--jobs", "1")
     assert "onnxruntime" in outcome.sentence(2)
+
+
+def test_whole_graph_inference_is_not_asked_what_it_cannot_know(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It crashes the process on some graphs with operators on types that they do not take."""
+    text = "(float[N, 4] x) => (float[N, 4] y) { a = RegexFullMatch(x) b = Neg(a) c = Neg(b) y = Add(x, c) }"
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", lambda *_, **__: pytest.fail("asked"))
+    with contextlib.suppress(ModelError):
+        pose(saved(small_model(text, {}, ir_version=10), tmp_path))

@@ -49,10 +49,10 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
         value.shape = ir.Shape(bound[str(value.name)]) if isinstance(value.type, ir.TensorType) else value.shape
     walk = Walk.start(copy, extents)
     unknown = walk.run()
-    for _ in range(_ROUNDS):
+    _check_ranks(copy)
+    for _ in range(_ROUNDS if _has_bodies(copy) else 0):
         if not unknown:
             break
-        _check_ranks(copy)
         common.ShapeInferencePass(strict_mode=False)(copy)  # knows subgraphs and functions, which the walk does not
         before, unknown = unknown, walk.run()
         if unknown >= before:
@@ -60,6 +60,14 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
     walk.replace_known()
     walk.restore()
     return copy
+
+
+def _has_bodies(model: ir.Model) -> bool:
+    """Whether there is anything that only whole-graph inference knows.
+
+    On some damaged graphs it crashes the process, so it is not asked for nothing.
+    """
+    return bool(model.functions) or len(list(model.graphs())) > 1
 
 
 def _check_ranks(model: ir.Model) -> None:
