@@ -15,6 +15,16 @@ from haqc.errors import ModelError
 MAX_RANK = 64
 """Dimensions that a numpy array can have."""
 
+_TYPES = onnx.TensorProto
+_FIELDS: dict[int, tuple[str, int]] = {
+    **{_TYPES.FLOAT: ("float_data", 1), _TYPES.COMPLEX64: ("float_data", 2)},
+    **{_TYPES.DOUBLE: ("double_data", 1), _TYPES.COMPLEX128: ("double_data", 2), _TYPES.INT64: ("int64_data", 1)},
+    **dict.fromkeys((_TYPES.UINT32, _TYPES.UINT64), ("uint64_data", 1)),
+    **dict.fromkeys((_TYPES.INT32, _TYPES.INT16, _TYPES.UINT16, _TYPES.INT8, _TYPES.UINT8), ("int32_data", 1)),
+    **dict.fromkeys((_TYPES.BOOL, _TYPES.FLOAT16, _TYPES.BFLOAT16), ("int32_data", 1)),
+}
+"""Where a type's numbers lie that are not stored as bytes, and how many of them one element takes."""
+
 
 def check_rank(name: str, rank: int, path: Path) -> None:
     """Checks that numpy has arrays of a rank.
@@ -50,6 +60,11 @@ def check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
         raise ModelError(
             f"{where} holds {len(tensor.raw_data)} bytes where its shape needs {promised}; export it again"
         )
+    elif not tensor.HasField("raw_data") and tensor.data_type in _FIELDS:
+        field, each = _FIELDS[tensor.data_type]
+        held, needed = len(getattr(tensor, field)), each * math.prod(tensor.dims)
+        if held > needed:  # of too few, the checker knows
+            raise ModelError(f"{where} holds {held} numbers where its shape needs {needed}; export it again")
 
 
 def _check_external(tensor: onnx.TensorProto, promised: int, path: Path) -> None:

@@ -248,3 +248,17 @@ def test_whole_graph_inference_is_not_asked_what_it_cannot_know(
     monkeypatch.setattr(onnx.shape_inference, "infer_shapes", lambda *_, **__: pytest.fail("asked"))
     with contextlib.suppress(ModelError):
         pose(saved(small_model(text, {}, ir_version=10), tmp_path))
+
+
+@pytest.mark.parametrize("name", ["K", "b"])
+def test_a_tensor_with_more_numbers_than_its_shape(name: str, haqc: CommandLine, tmp_path: Path) -> None:
+    model = tiny()
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    numbers = numpy_helper.to_array(tensor).reshape(-1)
+    tensor.ClearField("raw_data")
+    tensor.float_data.extend(numbers.tolist())
+    assert haqc("inspect", saved(model, tmp_path)).code == 0
+    tensor.float_data.append(1.0)
+    assert f"holds {len(numbers) + 1} numbers where its shape needs {len(numbers)}" in (
+        haqc("inspect", saved(model, tmp_path)).sentence(2)
+    )
