@@ -262,3 +262,13 @@ def test_a_tensor_with_more_numbers_than_its_shape(name: str, haqc: CommandLine,
     assert f"holds {len(numbers) + 1} numbers where its shape needs {len(numbers)}" in (
         haqc("inspect", saved(model, tmp_path)).sentence(2)
     )
+
+
+@pytest.mark.parametrize("codes", [(), (4, 3)])
+def test_codes_and_a_zero_point_that_do_not_fit(codes: tuple[int, ...], haqc: CommandLine, tmp_path: Path) -> None:
+    text = "(float[N, 3] x) => (float[N, 3] y) { d = DequantizeLinear<axis = 0>(q, s, z) y = Add(x, d) }"
+    constants = {
+        "q": np.zeros(codes, np.int8), "s": np.ones(3, np.float32), "z": np.zeros(3, np.int8)
+    }  # fmt: skip
+    outcome = haqc("cost", saved(small_model(text, constants, ir_version=10), tmp_path), "--target", "edge")
+    assert "a scale or zero point of shape [3]; allowed is one for all" in outcome.sentence(2)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+
+from haqc.errors import ModelError
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
@@ -45,16 +48,35 @@ class Grid:
 
 
 def dequantise(grid: Grid) -> np.ndarray:
-    """Computes ``(code - zero point) * scale``, per tensor, per channel, or per block of values."""
+    """Computes ``(code - zero point) * scale``, per tensor, per channel, or per block of values.
+
+    Raises:
+        ModelError: scale or zero point do not fit the codes.
+    """
     assert grid.data.const_value is not None and grid.scale.const_value is not None
     codes, scale = grid.data.const_value.numpy(), grid.scale.const_value.numpy()
     zero = None if grid.zero_point is None or grid.zero_point.const_value is None else grid.zero_point.const_value
     axis = grid.axis % max(codes.ndim, 1)
     exact = np.int64 if grid.data.const_value.dtype.is_integer() else np.float32
+    for array in (scale, *(() if zero is None else (zero.numpy(),))):
+        if not _fits(array.shape, codes.shape, axis, grid.block):
+            raise ModelError(
+                f"the codes of tensor '{grid.data.name}' have shape {list(codes.shape)} and a scale or zero point of "
+                f"shape {list(array.shape)}; allowed is one for all or one for each place along axis {axis}: export "
+                "the model again"
+            )
     steps = codes.astype(exact)
     if zero is not None:
         steps = steps - _spread(zero.numpy().astype(exact), codes.shape, axis, grid.block)
     return np.asarray(steps.astype(np.float32) * _spread(scale.astype(np.float32), codes.shape, axis, grid.block))
+
+
+def _fits(grid: Sequence[int], shape: Sequence[int], axis: int, block: int) -> bool:
+    """Whether scales of one shape hold for codes of another."""
+    if not block:
+        return math.prod(grid) == 1 or (len(shape) > axis and tuple(grid) == (shape[axis],))
+    needed = [-(-extent // block) if index == axis else extent for index, extent in enumerate(shape)]
+    return list(grid) == needed
 
 
 def _spread(grid: np.ndarray, shape: Sequence[int], axis: int, block: int) -> np.ndarray:
