@@ -272,3 +272,13 @@ def test_codes_and_a_zero_point_that_do_not_fit(codes: tuple[int, ...], haqc: Co
     }  # fmt: skip
     outcome = haqc("cost", saved(small_model(text, constants, ir_version=10), tmp_path), "--target", "edge")
     assert "a scale or zero point of shape [3]; allowed is one for all" in outcome.sentence(2)
+
+
+def test_constants_that_their_node_does_not_take(haqc: CommandLine, tmp_path: Path) -> None:
+    text = "(float[N, 300] x) => (float[N, 300] y) { p = Pad(big, three) q = Identity(p) y = Add(x, q) }"
+    constants = {"big": np.zeros((300, 300), np.float32), "three": np.zeros(3, np.int64)}
+    model = small_model(text, constants, ir_version=10)
+    model.graph.value_info.append(helper.make_tensor_value_info("p", TensorProto.FLOAT, [300, 300]))
+    outcome = haqc("cost", saved(model, tmp_path), "--target", "edge")
+    assert outcome.code in (0, 2)
+    assert "Traceback" not in outcome.err

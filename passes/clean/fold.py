@@ -14,6 +14,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from onnxscript import optimizer
 
+from haqc.errors import ModelError
 from haqc.passes.clean.lazy import lazy_constant
 
 SMALL = 1 << 19
@@ -156,13 +157,25 @@ def _free_name(graph: ir.Graph, name: str) -> str:
 
 
 def _evaluate(node: onnx.NodeProto, tensors: Sequence[ir.TensorProtocol | None], opset: int, index: int) -> np.ndarray:
-    """Runs one node in ONNX's reference implementation and gives one of its outputs."""
-    feeds = {name: tensor.numpy() for name, tensor in zip(node.input, tensors, strict=True) if tensor is not None}
-    function = helper.make_function(
-        "haqc", "fold", list(feeds), list(node.output), [node], [helper.make_opsetid("", opset)]
-    )
-    outputs: Sequence[np.ndarray] = ReferenceEvaluator(function).run(None, feeds, {})  # type: ignore[assignment]
-    return np.asarray(outputs[index])
+    """Runs one node in ONNX's reference implementation and gives one of its outputs.
+
+    Raises:
+        ModelError: the node does not take these constants.
+    """
+    try:
+        feeds = {name: tensor.numpy() for name, tensor in zip(node.input, tensors, strict=True) if tensor is not None}
+        function = helper.make_function(
+            "haqc", "fold", list(feeds), list(node.output), [node], [helper.make_opsetid("", opset)]
+        )
+        outputs: Sequence[np.ndarray] = ReferenceEvaluator(function).run(None, feeds, {})  # type: ignore[assignment]
+        return np.asarray(outputs[index])
+    except ModelError:
+        raise
+    except Exception as error:  # the reference fails in many ways, and a chain of very many constants in one more
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ModelError(
+            f"{node.op_type} '{node.name}' cannot be computed from its constants ({reason}); export the model again"
+        ) from error
 
 
 def _is_foldable(node: ir.Node) -> bool:
