@@ -286,6 +286,7 @@ def test_a_budget_that_cannot_be_met(haqc: CommandLine, tmp_path: Path, budget: 
     assert haqc.tree(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_the_smallest_reachable_budget_can_be_met(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     advised = re.search("allow (energy=[0-9.]+)", haqc.compile_digits(tmp_path / "out", budget="energy=1nJ").err)
     assert advised is not None

@@ -91,6 +91,7 @@ def test_a_changed_codebook_is_not_verified(haqc: CommandLine, folder: Path, tmp
     assert f"the weights of tensor '{weight}' differ" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_resumed_compile_leaves_the_same_bytes(haqc: CommandLine, folder: Path, tmp_path: Path, kept: bool) -> None:

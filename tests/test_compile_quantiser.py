@@ -28,6 +28,7 @@ def compiled(haqc: CommandLine, out: Path, *options: str) -> tuple[Any, dict[str
     return json.loads((out / "report.json").read_text(encoding="utf-8")), scales
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("jobs")
 def test_the_options_reach_the_file(haqc: CommandLine, tmp_path: Path) -> None:
     usual, steps = compiled(haqc, tmp_path / "usual")

@@ -136,6 +136,7 @@ def test_the_jobs_of_a_compile(compiled: Compiled) -> None:
     assert (compiled.jobs.count("tune"), compiled.jobs.count("tune_float")) == (1, 2)
 
 
+@pytest.mark.slow
 def test_the_reported_split_is_not_seen_before_the_end(
     haqc: CommandLine, jobs: object, compiled: Compiled, tmp_path: Path
 ) -> None:
@@ -194,6 +195,7 @@ def test_the_shared_folder_keeps_its_budget(haqc: CommandLine, compiled: Compile
     assert limit["value"] <= limit["limit"] == 0.5 * read(compiled.folder)["cost"]["baseline"]["energy_j"]
 
 
+@pytest.mark.slow
 def test_absolute_budgets_on_a_batch(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     asked = ("compile", haqc.digits, "--target", "cloud", "--out", tmp_path / "out", *QUICK)
     outcome = haqc(*asked, "--budget", "energy=40uJ", "--budget", "latency=10ms", "--budget", "size=20KiB")
@@ -236,6 +238,7 @@ def test_pins_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> No
     assert {trial["bits"][position] for trial in trials} != {"8/8"}
 
 
+@pytest.mark.slow
 def test_one_bit(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     assert haqc.compile_digits(tmp_path / "out", budget="size=0.2").code == 3
     outcome = haqc.compile_digits(tmp_path / "out", *QUICK, "--min-bits", "1", budget="size=0.2")
@@ -432,6 +435,7 @@ def test_ctrl_c_outside_the_search(haqc: CommandLine, jobs: Any, tmp_path: Path,
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".state", "search.jsonl"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_search_emits_the_best_so_far(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     def interrupt(job: Any, count: int) -> None:
         if job.method == "score" and count == 6:
@@ -449,6 +453,7 @@ def test_ctrl_c_in_the_search_emits_the_best_so_far(haqc: CommandLine, jobs: Any
 # The same every time.
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes(
     haqc: CommandLine, jobs: object, compiled: Compiled, tmp_path: Path
 ) -> None:

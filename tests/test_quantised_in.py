@@ -35,6 +35,7 @@ def test_quantisers_of_the_file_are_removed_and_it_compiles(haqc: CommandLine, t
     assert accuracy["float"] == 100.0  # agreement of the float graph with itself
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("jobs")
 def test_what_haqc_emitted_goes_in_again(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
     path = tmp_path / "again.onnx"

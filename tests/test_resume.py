@@ -98,6 +98,7 @@ def test_what_is_tuned_is_not_tuned_again(haqc: CommandLine, jobs: Any, compiled
     same_bytes(compiled.folder, copied)
 
 
+@pytest.mark.slow
 def test_only_what_is_not_logged_is_evaluated(haqc: CommandLine, jobs: Any, compiled: Compiled, copied: Path) -> None:
     log = copied / "search.jsonl"
     whole = log.read_bytes().splitlines(keepends=True)
@@ -108,6 +109,7 @@ def test_only_what_is_not_logged_is_evaluated(haqc: CommandLine, jobs: Any, comp
     same_bytes(compiled.folder, copied)
 
 
+@pytest.mark.slow
 def test_logged_scores_are_believed(haqc: CommandLine, jobs: Any, copied: Path) -> None:
     # A score that nobody would measure shows that the log is what the resumed search reads.
     log = copied / "search.jsonl"

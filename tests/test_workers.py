@@ -210,6 +210,7 @@ def pair(bench: Bench) -> Iterator[WorkerPool]:
         yield pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", ["single", "pair"])
 def test_results_come_in_the_order_of_the_jobs(
     request: pytest.FixtureRequest, count: str, jobs: list[Job], expected: list[Any]
@@ -238,6 +239,7 @@ def test_our_own_bugs_arrive_with_their_place_and_the_pool_lives_on(
         _same(given, alone)
 
 
+@pytest.mark.slow
 def test_restarting_gives_fresh_processes(single: WorkerPool, jobs: list[Job], expected: list[Any]) -> None:
     (before,) = single._processes
     single.restart()
@@ -247,6 +249,7 @@ def test_restarting_gives_fresh_processes(single: WorkerPool, jobs: list[Job], e
     _same(single.run([jobs[5]])[0], expected[5])
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_reported_and_replaced(pair: WorkerPool, jobs: list[Job], expected: list[Any]) -> None:
     victim = pair._processes[0]
     assert victim.pid is not None
