@@ -137,7 +137,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         if not verification.ok:
             raise _mismatch(verification.first_difference)
     with clock.part("measure"):
-        measured = samples.measure(network, tuned, tuned_float, found, emitted, effort.run)
+        measured = samples.measure(network, tuned, tuned_float, found, content, effort.run)
         if not measured.agrees:
             raise _mismatch(
                 f"its {measured.metric.name} is {measured.value(measured.emitted):.6g} where the mirror's is "

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from haqc import onnxfile
 from haqc.data.split import Dataset
 from haqc.effort import Effort
 from haqc.errors import DataError
@@ -89,7 +88,7 @@ class Samples:
         tuned: Tuned | None,
         tuned_float: Tuned | None,
         found: SearchResult,
-        emitted: ir.Model,
+        emitted: bytes,
         run: int,
     ) -> Measured:
         """Reads the reported split, once, at the end: float model, both mirrors, and the emitted file at defaults.
@@ -113,7 +112,7 @@ class Samples:
             original=rows(self.runtime.runs(names, split, run)),
             finetuned=finetuned,
             mirror=mirror,
-            emitted=rows(Runtime(onnxfile.serialise(emitted)).runs(names, split, run)),
+            emitted=rows(Runtime(emitted).runs(names, split, run)),
             search={
                 "float": self.search.float_value,
                 "float_finetuned": None if tuned_float is None else self.search.value_at(tuned_float.accuracy),
