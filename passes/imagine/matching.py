@@ -12,6 +12,7 @@ from torch import Tensor
 
 from haqc.channelstatistics import ChannelStatistics
 from haqc.mirror import Mirror
+from haqc.passes.imagine.forward import forward
 
 _WORST = 10.0
 """Divergence at which a channel counts no further, in nats."""
@@ -52,13 +53,11 @@ class Matching:
         wanted = tuple(each.tensor for each in self.statistics)
         count = np.zeros(len(wanted))
         sums: list[list[Tensor]] = [[] for _ in wanted]
-        with torch.no_grad():
-            for start in range(0, len(inputs[0]), run):
-                given = tuple(torch.from_numpy(array[start : start + run]) for array in inputs)
-                for place, tensor in enumerate(mirror.run(given, wanted)):
-                    values = tensor.double().transpose(0, 1).flatten(1)
-                    count[place] += values.shape[1]
-                    sums[place].append(torch.stack([values.sum(1), values.square().sum(1)]))
+        for tensors in forward(mirror, inputs, wanted, run):
+            for place, tensor in enumerate(tensors):
+                values = tensor.double().transpose(0, 1).flatten(1)
+                count[place] += values.shape[1]
+                sums[place].append(torch.stack([values.sum(1), values.square().sum(1)]))
         found = [torch.stack(parts).sum(0) / number for parts, number in zip(sums, count, strict=True)]
         divergences = [_divergence(one, each) for one, each in zip(found, self.statistics, strict=True)]
         return -float(torch.cat(divergences).mean())

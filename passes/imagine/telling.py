@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from haqc.mirror import Mirror
+from haqc.passes.imagine.forward import forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,7 @@ class Telling:
             inputs: samples, one array per input.
             run: samples that run together.
         """
-        rows = []
-        with torch.no_grad():
-            for start in range(0, len(inputs[0]), run):
-                given = tuple(torch.from_numpy(array[start : start + run]) for array in inputs)
-                rows.append(mirror.run(given, (self.tensor,))[0])
-        found = torch.cat(rows)
+        found = torch.cat([rows for (rows,) in forward(mirror, inputs, (self.tensor,), run)])
         found = found.reshape(len(found), -1)
         if not bool(torch.isfinite(found).all()):
             return 0.0
