@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.networks import Network, real_networks
 from haqc import data, targets
 from haqc.data import Counts, Dataset, Split
 from haqc.data.synthetic import make_inputs
@@ -35,14 +36,7 @@ from haqc.samples import telling
 from haqc.train import outputs
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "data"
 PAGE = ROOT / "docs" / "data-free.md"
-FASHION = f"""format = "idx"
-path = "{SHARED / "fashion-mnist"}"
-scale = 0.00392156862745098
-mean = 0.2860
-std = 0.3530
-"""
 UNIFORM = ((8, 8), (6, 6), (5, 5), (4, 8), (4, 4), (3, 3), (2, 4))
 RANDOM = (2, 2, 3, 3, 3, 4, 4, 4, 5, 5)
 """The least width of each random policy."""
@@ -52,15 +46,6 @@ MARKS = ("<!-- agreement: begin -->", "<!-- agreement: end -->")
 """Between these the tables stand in the page."""
 
 Reals = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A trained network and its data."""
-
-    name: str
-    model: Path
-    data: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +83,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/data-free.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    description = arguments.out / "fashion.toml"
-    description.write_text(FASHION)
+    resnet8, fashion = real_networks(arguments.out)
     networks = (
-        Network("ResNet-8", SHARED / "resnet8-cifar10" / "resnet8.onnx", SHARED / "resnet8-cifar10" / "cifar10.npz"),
-        Network("Fashion", SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
-        Network("ViT", arguments.vit, description),
+        replace(resnet8, name="ResNet-8"),
+        replace(fashion, name="Fashion"),
+        Network("ViT", arguments.vit, fashion.data),
         Network("digits", ROOT / "models" / "digits.onnx", ROOT / "models" / "digits.data.toml"),
     )
     outcomes: list[Outcome] = []

@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,8 @@ import onnx
 import onnx_ir as ir
 import torch
 
-from benchmarks.networks import FASHION, SHARED
+from benchmarks.networks import real_networks
 from haqc import data, onnxfile, targets
-from haqc.data.split import Split
 from haqc.frontend import Front, shapes_of
 from haqc.judge import Judge
 from haqc.metrics import named
@@ -32,7 +31,9 @@ from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.calibrate import calibrate
 from haqc.policy import Policy, Space
+from haqc.preparation import Batches
 from haqc.reconstruct import Fitting
+from haqc.scored import before_softmax, scored_output
 from haqc.train import Recipe, fine_tune, outputs
 from haqc.workbench import Bench, Worker
 
@@ -44,16 +45,6 @@ BATCH = 250
 LARGEST_RUN_VALUES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Batches:
-    """The calibration samples."""
-
-    split: Split
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        return (inputs for inputs, _ in self.split.runs(64))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=12)
@@ -63,18 +54,12 @@ def main() -> None:
     print("| network | fine-tune | ms | a minute | plain loop, ms | ratio | last layers only, ms |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        description = Path(folder) / "fashion.toml"
-        description.write_text(FASHION.format(path=SHARED / "fashion-mnist"))
-        cases = {
-            "resnet8": (SHARED / "resnet8-cifar10" / "resnet8.onnx", SHARED / "resnet8-cifar10" / "cifar10.npz"),
-            "fashion": (SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
-        }
-        for name, (model, source) in cases.items():
-            if arguments.only in (None, name):
-                bench, space = prepared(model, str(source))
+        for network in real_networks(Path(folder)):
+            if arguments.only in (None, network.name):
+                bench, space = prepared(network.model, str(network.data))
                 for samples in (0, TRAINED_ON):
                     rounds = arguments.rounds if not samples else max(3, arguments.rounds // 4)
-                    row(name, replace(bench, short=replace(bench.short, samples=samples)), space, rounds)
+                    row(network.name, replace(bench, short=replace(bench.short, samples=samples)), space, rounds)
 
 
 def prepared(path: Path, source: str) -> tuple[Bench, Space]:
@@ -84,11 +69,8 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
     graph = front.graph(front.bound(shapes_of(dataset, front.model)))
     space = Space.of(graph, targets.load("edge").precision, min_bits=2)
     mirror = from_onnx(front.model)
-    calibration = calibrate(mirror, space, Batches(dataset.train.take(slice(0, 512))))
-    value = front.model.graph.outputs[0]
-    producer = value.producer()
-    before = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
-    logits = str((value if before is None else before).name)
+    calibration = calibrate(mirror, space, Batches(dataset.train.take(slice(0, 512)), 64))
+    logits = str(before_softmax(scored_output(front.model)).name)
     train, search = dataset.train.take(slice(0, 5_000)), dataset.search.take(slice(0, IMAGES))
     bench = Bench(
         model=onnxfile.serialise(front.model),

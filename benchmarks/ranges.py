@@ -16,13 +16,14 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.evaluations import Batches, prepared
-from benchmarks.networks import FASHION, SHARED
+from benchmarks.evaluations import prepared
+from benchmarks.networks import real_networks
 from haqc import data
 from haqc.calibration import RANGES, QuantiserName, Ranges
 from haqc.frontend import Front
 from haqc.mirror import from_onnx
 from haqc.passes.calibrate import calibrate
+from haqc.preparation import Batches
 from haqc.workbench import Worker
 
 WIDTHS = ((8, 8), (6, 6), (4, 8), (4, 4), (3, 3))
@@ -40,15 +41,9 @@ def main() -> None:
     print("| network | ranges |", *(f"W{weight}A{activation} |" for weight, activation in WIDTHS))
     print("|---" * (len(WIDTHS) + 2) + "|")
     with TemporaryDirectory() as folder:
-        description = Path(folder) / "fashion.toml"
-        description.write_text(FASHION.format(path=SHARED / "fashion-mnist"))
-        cases = {
-            "resnet8": (SHARED / "resnet8-cifar10" / "resnet8.onnx", SHARED / "resnet8-cifar10" / "cifar10.npz"),
-            "fashion": (SHARED / "fashion-mobilenet" / "fashion_mobilenet.onnx", description),
-        }
-        for name, (model, source) in cases.items():
-            if arguments.only in (None, name):
-                rows(name, model, str(source))
+        for network in real_networks(Path(folder)):
+            if arguments.only in (None, network.name):
+                rows(network.name, network.model, str(network.data))
 
 
 def rows(name: str, path: Path, source: str) -> None:
@@ -57,7 +52,7 @@ def rows(name: str, path: Path, source: str) -> None:
     front = Front.read(path)
     dataset = data.load(source, front.inputs({}), path, seed=0)
     judge = replace(bench.judge, split=dataset.search.take(slice(0, 2_000)))
-    mirror, samples = from_onnx(front.model), Batches(dataset.train.take(slice(0, 512)))
+    mirror, samples = from_onnx(front.model), Batches(dataset.train.take(slice(0, 512)), 64)
     for label, ranges, quantiser in METHODS:
         calibration = calibrate(mirror, space, samples, ranges, quantiser)
         worker = Worker(replace(bench, calibration=calibration, judge=judge))

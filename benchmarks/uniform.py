@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.networks import FASHION, SHARED, Network
+from benchmarks.networks import Network, real_networks
 from haqc import data, onnxfile, targets
 from haqc.budget import Demand
 from haqc.effort import Effort
@@ -183,15 +182,6 @@ class Subject:
         return kept
 
 
-def networks(out: Path) -> Iterator[Network]:
-    """Gives the networks and their data."""
-    description = out / "fashion.toml"
-    description.write_text(FASHION.format(path=SHARED / "fashion-mnist"))
-    resnet8, fashion = SHARED / "resnet8-cifar10", SHARED / "fashion-mobilenet"
-    yield Network("resnet8", resnet8 / "resnet8.onnx", resnet8 / "cifar10.npz")
-    yield Network("fashion", fashion / "fashion_mobilenet.onnx", description)
-
-
 def main() -> None:
     """Measures the cells that are asked for, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -200,10 +190,9 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="measure nothing; print what was measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     print("| " + " | ".join(TITLES) + " |")
     print("|" + "---|" * len(TITLES))
-    for network in networks(arguments.out):
+    for network in real_networks(arguments.out):
         for way in WAYS:
             subject = Subject(network, way, arguments.out)
             for widths in WIDTHS:

@@ -73,7 +73,7 @@ def grids(
     """
     if request.weights == "kmeans":
         return _codebooks(mirror, space, folder)
-    batches = _Batches(bench.train.take(slice(0, effort.calibration)), min(64, bench.run))
+    batches = Batches(bench.train.take(slice(0, effort.calibration)), min(64, bench.run))
     calibration = calibrate(mirror, space, batches, request.ranges or "mse", request.quantiser)
     if request.ranges is not None or request.quantiser != "lsq":
         return calibration
@@ -93,7 +93,7 @@ def _codebooks(mirror: Mirror, space: Space, folder: OutputFolder) -> Calibratio
 
 
 @dataclass(frozen=True)
-class _Batches:
+class Batches:
     """Inputs in batches, as often as they are asked for."""
 
     split: Split
