@@ -122,7 +122,8 @@ class Subject:
         bench = prepare(self.request, self.problem, self.samples, self.plan)
         if self.plan.start.samples:
             bench = start_at(bench, self.mirror, self._kept("start", replace(bench, long=self.plan.start)))
-        grid = grids(self.request, self.mirror, self.problem.space, bench, self.effort.calibration)
+        folder = OutputFolder(self.out / f"{self.network.name}-{self.way}")
+        grid = grids(self.request, self.mirror, self.problem.space, bench, self.effort, folder)
         return replace(bench, calibration=grid)
 
     @cached_property
