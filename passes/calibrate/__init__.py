@@ -2,7 +2,8 @@
 
 Memory does not grow with the samples: a first pass keeps each tensor's extremes, a second a histogram of fixed size.
 At each width a rule chooses the range of activations from the histogram, by default the one with the least mean squared
-error, and that of weights is the one with the least squared error over each output channel; or both are HAQ's.
+error. The scales of weights have the least squared error of what each output channel gives, by the second moments of
+what the weights multiply, for which a third pass is made. Or both are HAQ's.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from functools import partial
 import numpy as np
 import torch
 
-from haqc.calibration import Calibration, QuantiserName, Ranges
+from haqc.calibration import Calibration, QuantiserName, Ranges, WeightGrid
 from haqc.errors import DataError, ModelError
+from haqc.graph import Graph
 from haqc.mirror import Mirror
 from haqc.passes.calibrate.activations import SMALLEST_RANGE, activation_grid, symmetric_grid
 from haqc.passes.calibrate.codebooks import calibrate_codebooks
+from haqc.passes.calibrate.secondmoments import moments
 from haqc.passes.calibrate.weights import finite_weight, tensor_grid, weight_grid
 from haqc.policy import Choice, Space
 
@@ -55,17 +58,12 @@ def calibrate(
     weights = [choice for choice in space.choices if choice.operand.kind == "weight"]
     tensors = tuple(choice.operand.tensor for choice in activations)
     spare = frozenset(choice.operand.tensor for choice in activations if not choice.operand.layers)
-    axes = {layer.weight: layer.weight_axis for layer in space.graph.layers}
     is_haq = quantiser == "haq"
     for layer in space.graph.layers:
         if layer.bias:
             finite_weight(mirror, layer.bias, "bias")
-    weight_grids = {}
     for choice in weights:
-        tensor = choice.operand.tensor
-        weight = finite_weight(mirror, tensor)
-        for bits in _widths(choice):
-            weight_grids[tensor, bits] = (tensor_grid if is_haq else weight_grid)(weight, axes[tensor], bits)
+        finite_weight(mirror, choice.operand.tensor)
     low, high, unbounded = _extremes(_observe(mirror, tensors, batches), tensors, spare)
     bounded = tuple(tensor for tensor in tensors if tensor not in unbounded)
     histograms = _histograms(_observe(mirror, bounded, batches), low, high)
@@ -78,7 +76,7 @@ def calibrate(
             if tensor not in unbounded
             for bits in _widths(choice)
         },
-        weights=weight_grids,
+        weights=_weight_grids(mirror, space.graph, weights, batches, is_haq),
         samples=sum(len(batch[0]) for batch in batches),
         unbounded=unbounded,
         learns=not is_haq,
@@ -88,6 +86,20 @@ def calibrate(
 def _widths(choice: Choice) -> tuple[int, ...]:
     """Gives the widths to prepare; the full one always, for the baseline."""
     return tuple(sorted({*choice.widths, 8}))
+
+
+def _weight_grids(
+    mirror: Mirror, graph: Graph, weights: list[Choice], batches: Iterable[tuple[np.ndarray, ...]], is_haq: bool
+) -> dict[tuple[str, int], WeightGrid]:
+    axes = {layer.weight: layer.weight_axis for layer in graph.layers}
+    widths = {choice.operand.tensor: _widths(choice) for choice in weights}
+    known = ((tensor, None) for tensor in widths) if is_haq else moments(mirror, graph, widths, batches)
+    found: dict[tuple[str, int], WeightGrid] = {}
+    for tensor, of_inputs in known:
+        weight = finite_weight(mirror, tensor)
+        grid = partial(tensor_grid if is_haq else partial(weight_grid, moments=of_inputs), weight, axes[tensor])
+        found |= {(tensor, bits): grid(bits) for bits in widths[tensor]}
+    return found
 
 
 def _observe(

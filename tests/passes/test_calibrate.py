@@ -80,26 +80,43 @@ def _with_weight(name: str, array: np.ndarray) -> ModelProto:
 DATA = np.random.default_rng(1).standard_normal((64, 16))
 
 
+def _output_errors(difference: np.ndarray) -> np.ndarray:
+    """Mean squared errors of what the first layer gives on the data, with the ridge that the pass states."""
+    return np.square(DATA @ difference.T).mean(axis=0) + 1e-3 * np.square(DATA).mean() * np.square(difference).sum(1)
+
+
 @pytest.mark.parametrize("name", DRAWS)
 @pytest.mark.parametrize("bits", range(2, 9))
-def test_weight_scales_are_no_worse_than_the_full_range(name: str, bits: int) -> None:
+def test_weight_scales_are_no_worse_for_the_output_than_the_full_range(name: str, bits: int) -> None:
     weight = DRAWS[name](np.random.default_rng(0), (24, 16)).astype(np.float32)
     grid = _calibrate(_with_weight("w1", weight), DATA).weights["w1", bits]
     bottom, top = weight_range(bits)
 
     def errors(scale: np.ndarray) -> np.ndarray:
         codes = np.clip(np.round(weight / scale[:, None]), bottom, top)
-        return np.square(codes * scale[:, None] - weight).sum(axis=1)
+        return _output_errors(codes * scale[:, None] - weight)
 
     assert grid.scale.shape == (24,)
     assert (errors(grid.scale) <= errors(np.abs(weight).max(axis=1) / top) * (1 + 1e-3) + 1e-9).all()
 
 
+def test_weights_are_rounded_for_the_inputs_that_matter() -> None:
+    """The scale of a channel serves the one input that is large, not the most weights."""
+    weight, data = np.random.default_rng(0).standard_normal((24, 16)), DATA.copy()
+    data[:, 5] *= 100
+    plain, served = (_calibrate(_with_weight("w1", weight), x).weights["w1", 3].scale for x in (DATA, data))
+    missed = [np.abs(np.clip(np.round(weight[:, 5] / s), -4, 3) * s - weight[:, 5]).mean() for s in (plain, served)]
+    assert missed[1] < 0.25 * missed[0]
+
+
 def test_one_bit_weights_have_the_scale_of_least_error() -> None:
-    """For signs, that is the mean magnitude (Rastegari et al. 2016, equation 6)."""
+    """For signs s, that is where the output's error is perpendicular to what they give: s'Hw / s'Hs."""
     weight = np.random.default_rng(0).standard_normal((24, 16))
     grid = _calibrate(_with_weight("w1", weight), DATA).weights["w1", 1]
-    np.testing.assert_allclose(grid.scale, np.abs(weight).mean(axis=1), rtol=1e-6)
+    moments = DATA.T @ DATA / len(DATA) + 1e-3 * np.square(DATA).mean() * np.eye(16)
+    signs = np.where(weight < 0, -1.0, 1.0)
+    expected = ((signs @ moments) * weight).sum(1) / ((signs @ moments) * signs).sum(1)
+    np.testing.assert_allclose(grid.scale, expected, rtol=1e-4)
 
 
 @dataclass(frozen=True)
