@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from haqc import __version__
+from haqc import __version__, stdout
 from haqc.budget import Demand
 from haqc.errors import DataError, HaqcError, Interrupted, PolicyError, TargetError
 from haqc.policy import Bits
@@ -70,6 +70,7 @@ _USERS_ERRNOS = frozenset(
 
 def main() -> None:
     """Runs the command line; every mistake becomes one sentence and an exit code."""
+    stdout.reserve()
     logging.getLogger().addHandler(logging.NullHandler())  # libraries print what nobody handles, tracebacks included
     try:
         code = app(prog_name="haqc", standalone_mode=False)

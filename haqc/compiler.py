@@ -298,6 +298,7 @@ def _search(
         problem.space,
         problem.budget,
         problem.table.price,
+        problem.table.terms(problem.space),
         evaluate,
         baseline=problem.baseline,
         float_accuracy=samples.search.float_quality,

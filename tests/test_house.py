@@ -50,6 +50,7 @@ LAYERS = tuple(
         result
         searchlog
         target
+        terms
         ui
         weightonly
         """,
@@ -105,6 +106,7 @@ LAYERS = tuple(
         console
         fitview
         inspectview
+        stdout
         targetview
         """,
     )

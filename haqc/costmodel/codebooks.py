@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from haqc.budget import Cost
 from haqc.costmodel.table import CostTable, LayerCost
 from haqc.graph import Graph
 from haqc.packing import SHARED_BYTES, stored_bytes
-from haqc.policy import Bits, Policy
+from haqc.policy import Bits, Policy, Space
 from haqc.precision import FLOAT_BITS
+from haqc.terms import FIGURES, Axis, Moment, Reals, Terms, gather
 
 _UNPRICED = Cost(math.nan, math.nan)
 
@@ -66,6 +69,18 @@ class CodebookTable:
         total = self.other_bytes + SHARED_BYTES + weights
         return replace(_UNPRICED, weight_bytes=float(total), peak_activation_bytes=memory)
 
+    def terms(self, space: Space) -> Terms:
+        """Gives the size of every policy of a space as a sum."""
+        parts: list[tuple[tuple[str, ...], Reals]] = [
+            ((), np.array([math.nan, math.nan, self.other_bytes + SHARED_BYTES]))
+        ]
+        for operand in self.graph.operands:
+            tensor, axis = operand.tensor, Axis.of(space, (operand.tensor,))
+            widths = axis.bits(tensor, space.narrowest.widths[tensor])
+            sizes = [(0.0, 0.0, self._bytes(tensor, bits)) for bits in widths.ravel().tolist()]
+            parts.append((axis.tensors, np.array(sizes).reshape(*axis.shape, FIGURES)))
+        return gather(space, parts, [Moment(self.linear.schedule.peak_bytes({}, FLOAT_BITS), {})])
+
     def layer_costs(self, policy: Policy) -> tuple[LayerCost, ...]:
         """Gives the bytes of each layer's weights, in graph order; those that layers share count at the first."""
         rows = []
@@ -81,8 +96,11 @@ class CodebookTable:
         return tuple(rows)
 
     def _stored(self, tensor: str, policy: Policy) -> int:
+        return self._bytes(tensor, policy.widths[tensor])
+
+    def _bytes(self, tensor: str, bits: int) -> int:
         shape = self.shapes[tensor]
-        return stored_bytes(math.prod(shape), len(shape), policy.widths[tensor])
+        return stored_bytes(math.prod(shape), len(shape), bits)
 
     def _sized(self, row: LayerCost, bits: Bits, size: float) -> LayerCost:
         return replace(

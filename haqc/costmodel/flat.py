@@ -79,6 +79,18 @@ class FlatPrices:
         sums: list[float] = self.rows[cells].cumsum(axis=0)[-1].tolist()
         return sums
 
+    def cells(
+        self,
+        layer: int,
+        weight: npt.NDArray[np.int64],
+        activation: npt.NDArray[np.int64],
+        written: npt.NDArray[np.int64],
+    ) -> Reals:
+        """Gives the rows of one layer at widths, and places of output widths, that broadcast: [..., 4]."""
+        squares = self.rows.reshape(-1, SIDE, SIDE, self.places, 4)
+        found: Reals = squares[layer, weight, activation, written]
+        return found
+
     def totals(self, weight_bits: Widths, activation_bits: Widths, written: Widths) -> Reals:
         """Sums many policies into [policy, 4], adding in the same order as :meth:`total`.
 

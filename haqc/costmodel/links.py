@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from haqc.costmodel.flat import Widths
 from haqc.costmodel.network import Network
@@ -41,7 +42,7 @@ class Links:
             return self._only_place
         found = []
         for layer, tensor in zip(self.network.graph.layers, self.network.written, strict=True):
-            bits = self._bits(tensor, widths)
+            bits = self.bits(tensor, widths)
             if bits not in self.axes.output_bits:
                 raise PolicyError(
                     f"layer '{layer.name}' would write '{tensor}' at {bits} bits; the target writes at "
@@ -62,7 +63,7 @@ class Links:
                 is_activation, reader = self._readers[tensor]
                 found[place] = place_of[(activation_bits if is_activation else weight_bits)[reader]]
             else:
-                found[place] = place_of[self._bits(tensor, {})]
+                found[place] = place_of[self.bits(tensor, {})]
         return found
 
     def rest(self, widths: Mapping[str, int]) -> tuple[float, float]:
@@ -70,7 +71,7 @@ class Links:
         streaming = self.network.streaming
         if streaming is None:
             return 0.0, 0.0
-        bits = sum(values * self._stored(self._bits(tensor, widths)) for tensor, values in self._unread.items())
+        bits = sum(values * self._stored(self.bits(tensor, widths)) for tensor, values in self.unread.items())
         return bits * streaming.energy_j_per_bit, bits / streaming.bits_per_s
 
     def add_streamed(self, energy_j: Reals, latency_s: Reals) -> None:
@@ -108,11 +109,27 @@ class Links:
                 readers.setdefault(layer.weight, (False, place))
         return readers
 
+    def place(self, bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Gives the places of output widths on their axis, for widths of any shape."""
+        if len(self.axes.output_bits) == 1:
+            return np.zeros((), np.int64)
+        return np.searchsorted(np.array(self.axes.output_bits), bits)
+
+    def moved(self, tensor: str, bits: int) -> tuple[float, float]:
+        """Gives the joules and seconds of moving a tensor of :attr:`unread` at a width."""
+        streaming = self.network.streaming
+        if streaming is None:
+            return 0.0, 0.0
+        moved = self.unread[tensor] * self._stored(bits)
+        return moved * streaming.energy_j_per_bit, moved / streaming.bits_per_s
+
     @cached_property
-    def _unread(self) -> dict[str, int]:
+    def unread(self) -> dict[str, int]:
+        """Elements of every tensor that operators beside the layers move and no layer reads, by tensor."""
         return {tensor: n for tensor, n in self.network.moved_values().items() if tensor not in self._readers}
 
-    def _bits(self, tensor: str, widths: Mapping[str, int]) -> int:
+    def bits(self, tensor: str, widths: Mapping[str, int]) -> int:
+        """Gives the width at which a tensor is written, for widths by tensor name."""
         operand = self.network.graph.operand.get(tensor)
         if operand is None:
             return self.network.precision.unquantised_bits

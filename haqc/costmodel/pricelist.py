@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from haqc.budget import Cost
-from haqc.policy import Policy
+from haqc.policy import Policy, Space
+from haqc.terms import Terms
 
 if TYPE_CHECKING:
     from haqc.costmodel.table import LayerCost
@@ -32,6 +33,9 @@ class PriceList(Protocol):
 
     def price(self, policy: Policy) -> Cost:
         """Prices a policy."""
+
+    def terms(self, space: Space) -> Terms:
+        """Gives the cost of every policy of a space as a sum."""
 
     def layer_costs(self, policy: Policy) -> tuple[LayerCost, ...]:
         """Prices each layer of a policy, in graph order."""

@@ -18,10 +18,12 @@ from haqc.costmodel.memory import Schedule
 from haqc.costmodel.network import Network, OperationCost
 from haqc.costmodel.prices import BOUNDS, Axes, Bound, Integers, Prices, Reals
 from haqc.costmodel.storage import Storage
+from haqc.costmodel.terms import terms_of
 from haqc.errors import PolicyError
 from haqc.graph import FULL_BITS, Graph, Layer
-from haqc.policy import Bits, Policy, baseline
+from haqc.policy import Bits, Policy, Space, baseline
 from haqc.target import Target
+from haqc.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,10 @@ class CostTable:
         if precision.activation_container != "exact":
             widths = {tensor: precision.activation_container_bits(bits) for tensor, bits in widths.items()}
         return self.schedule.peak_bytes(widths, precision.unquantised_bits)
+
+    def terms(self, space: Space) -> Terms:
+        """Gives the cost of every policy of a space of this graph as a sum, see :class:`haqc.terms.Terms`."""
+        return terms_of(space, self._flat, self._links, self.schedule, self.target.precision)
 
     def price_many(self, weight_bits: Widths, activation_bits: Widths) -> dict[str, Reals]:
         """Prices many policies at once, to the last bit as :meth:`price` does; without peak memory.

@@ -59,6 +59,11 @@ class Space:
         """The choices that are really open; a group of operands has one, that of its first."""
         return tuple(c for c in self.choices if c.is_free and c.operand.tensor == self.graph.leader(c.operand.tensor))
 
+    @cached_property
+    def free_widths(self) -> dict[str, tuple[int, ...]]:
+        """The widths of each open choice, by the tensor of its operand."""
+        return {choice.operand.tensor: choice.widths for choice in self.free}
+
     def policy(self, widths: Mapping[str, int]) -> Policy:
         """Makes the legal policy nearest above the given widths; pinned operands keep theirs, whatever is asked.
 

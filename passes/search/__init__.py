@@ -10,11 +10,13 @@ from haqc.passes.search.ddpg import propose_ddpg
 from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, Progress, Record
 from haqc.passes.search.feasibility import require_feasible
 from haqc.passes.search.greedy import propose_greedy
+from haqc.passes.search.integer import propose_integer
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
 from haqc.passes.search.uniform import propose_uniform
 from haqc.policy import Policy, Space
 from haqc.result import SearchResult
+from haqc.terms import Terms
 
 __all__ = ["SearchOptions", "search"]
 
@@ -23,6 +25,7 @@ def search(
     space: Space,
     budget: Budget,
     price: Callable[[Policy], Cost],
+    terms: Terms,
     evaluate: Evaluate,
     *,
     baseline: Cost,
@@ -42,6 +45,7 @@ def search(
         budget: what every policy that is evaluated or returned holds.
         price: gives the cost of a policy for one batch; where it rises as widths fall, the cheapest policy is found
             layer by layer.
+        terms: the same prices as a sum, for the integer program.
         evaluate: gives accuracies in percent on the search split for a few distinct policies, none of them known yet.
         baseline: cost at uniform 8/8, for messages.
         float_accuracy: what rewards are measured from, in percent.
@@ -60,6 +64,7 @@ def search(
     allocators: dict[str, Callable[[Account], None]] = {
         "uniform": lambda account: propose_uniform(problem, account, options.batch),
         "greedy": lambda account: propose_greedy(problem, account, options.batch),
+        "integer": lambda account: propose_integer(problem, terms, account, options.batch),
         "ddpg": lambda account: propose_ddpg(problem, account, options),
     }
     allowances = {"uniform": min(options.uniform_evaluations, options.evaluations)}

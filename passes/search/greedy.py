@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from haqc.budget import Cost, Metric
 from haqc.graph import FULL_BITS, Graph
 from haqc.passes.search.evaluator import Account
 from haqc.passes.search.problem import Move, Problem, Widths
+from haqc.passes.search.weighing import WEIGHINGS, Weighing
 from haqc.policy import Choice, Policy
 
 Find = Callable[[Widths, Cost, Choice], Move | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Weighing:
-    """How sensitivities are weighed: ``factor x sensitivity ** exponent``, the factor for activations only.
-
-    Sensitivities rank the widths of one operand well, but weights against activations, and large errors against small
-    ones, only roughly; so several weighings are tried and the accuracy decides.
-    """
-
-    exponent: float
-    activation_factor: float
-
-
-WEIGHINGS = (
-    *(Weighing(exponent, factor) for exponent, factor in itertools.product((1.0, 0.5), (1.0, 4.0, 0.25))),
-    Weighing(2.0, 1.0),
-    Weighing(0.25, 1.0),
-)
-"""What is tried, the plain one first."""
 
 
 def propose_greedy(problem: Problem, account: Account, batch: int) -> None:
@@ -63,7 +41,7 @@ class Descent:
 
     def __init__(self, problem: Problem, weighing: Weighing) -> None:
         self._problem = problem
-        self._weighing = weighing
+        self._weighed = weighing.of(problem)
         self._choices = {choice.operand.tensor: choice for choice in problem.space.free}
         self._neighbours = _neighbours(problem.space.graph)
         self._widths: Widths = {choice.operand.tensor: choice.widths[-1] for choice in problem.space.free}
@@ -150,14 +128,9 @@ class Descent:
 
     def _added_error(self, move: Move) -> float:
         return sum(
-            self._weighed(tensor, new) - self._weighed(tensor, self._widths[tensor])
+            self._weighed[tensor, new] - self._weighed[tensor, self._widths[tensor]]
             for tensor, new in move.changes.items()
         )
-
-    def _weighed(self, tensor: str, width: int) -> float:
-        is_activation = self._choices[tensor].operand.kind == "activation"
-        factor = self._weighing.activation_factor if is_activation else 1.0
-        return factor * math.pow(self._problem.sensitivity[tensor, width], self._weighing.exponent)
 
     def _blind_moves(self) -> Iterator[Move]:
         for tensor, choice in self._choices.items():

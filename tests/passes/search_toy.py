@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from haqc.budget import Budget, Cost, Limit, Metric
 from haqc.graph import Graph, Layer, Operand, Operation
-from haqc.policy import Policy, Space
+from haqc.policy import Bits, Policy, Space
 from haqc.precision import Precision
+from haqc.terms import FIGURES, Axis, Moment, Terms, gather
 
 FLOAT_ACCURACY = 90.0
 
@@ -78,6 +79,33 @@ def price(policy: Policy) -> Cost:
         size += layer.weight_values * bits.weight / 8
         peak = max(peak, read * bits.activation / 8 + written * policy.widths.get(layer.output, 8) / 8)
     return Cost(energy, latency * 1e-9, size, peak)
+
+
+def terms(space: Space, price: Callable[[Policy], Cost] = price) -> Terms:
+    """The same price as a sum, read off the policies that differ from the widest in one layer."""
+    graph, widest = space.graph, space.widest
+    parts = []
+    moments = []
+    for layer in graph.layers:
+        axis = Axis.of(space, (layer.weight, layer.activation))
+        alone = replace(graph, layers=(layer,), operations=())
+        costs = np.full((*axis.shape, FIGURES), np.inf)
+        for place in np.ndindex(*axis.shape):
+            chosen = {t: space.free_widths[t][i] for t, i in zip(axis.tensors, place, strict=True)}
+            widths = {**widest.widths, **chosen}
+            bits = Bits(widths[layer.weight], widths[layer.activation])
+            if space.precision.allows(bits.weight, bits.activation):
+                cost = price(Policy(alone, widths))
+                costs[place] = cost.energy_j, cost.latency_s, cost.weight_bytes
+        parts.append((axis.tensors, costs))
+        constant, stored = 0.0, {}
+        for tensor in (layer.activation, layer.output):
+            if tensor in space.free_widths:
+                stored[tensor] = graph.tensor_values[tensor] * np.array(space.free_widths[tensor]) / 8
+            else:
+                constant += graph.tensor_values[tensor] * widest.widths.get(tensor, 8) / 8
+        moments.append(Moment(constant, stored))
+    return gather(space, parts, moments)
 
 
 @dataclass(frozen=True)

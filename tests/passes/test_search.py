@@ -22,7 +22,7 @@ from haqc.passes.search.wall import confine
 from haqc.policy import Bits, Policy, Space
 from haqc.precision import Precision
 from haqc.result import SearchResult, Trial
-from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, toy, within
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, terms, toy, within
 
 TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3)
 
@@ -44,6 +44,7 @@ class Run:
             self.toy.space,
             self.budget,
             price,
+            terms(self.toy.space),
             self._evaluate,
             baseline=price(self.toy.space.widest),
             float_accuracy=FLOAT_ACCURACY,
@@ -93,7 +94,7 @@ def test_the_agent_beats_random_search_at_equal_evaluations() -> None:
         problem = toy(16, seed=30 + seed, interaction=0.3)
         budget = within(problem.space, energy=0.4)
         run = Run(problem, budget, SearchOptions(evaluations=64, seed=seed))
-        ddpg = run().allocators[2]
+        ddpg = run().allocators[-1]
         assert ddpg.best is not None
         assert ddpg.evaluations == 64
         gains.append(ddpg.best.accuracy - best_of_random(problem, budget, 64, 1000 + seed))
@@ -133,7 +134,7 @@ def test_nothing_to_decide_gives_the_one_policy() -> None:
     pinned = toy(2)
     result = Run(pinned, Budget(()))()
     assert [trial.policy.key for trial in result.trials] == [pinned.space.widest.key]
-    assert [row.evaluations for row in result.allocators] == [1, 1, 1]
+    assert [row.evaluations for row in result.allocators] == [1, 1, 1, 1]
 
 
 def test_each_policy_is_evaluated_and_recorded_once_in_order() -> None:
@@ -151,7 +152,8 @@ def test_a_policy_known_from_another_counts_but_is_not_evaluated_again() -> None
     run = Run(problem, Budget(()), SearchOptions(evaluations=12, agent=TINY, spend_slack=False))
     result = run()
     assert sum(len(batch) for batch in run.asked) == len(result.trials) == 3
-    assert [(row.name, row.evaluations) for row in result.allocators] == [("uniform", 1), ("greedy", 1), ("ddpg", 3)]
+    counted = [(row.name, row.evaluations) for row in result.allocators]
+    assert counted == [("uniform", 1), ("greedy", 1), ("integer", 3), ("ddpg", 3)]
     assert {row.best.allocator for row in result.allocators if row.best} == {"uniform"}
 
 
@@ -197,7 +199,7 @@ def test_a_replay_from_a_log_proposes_the_same() -> None:
     problem = toy(5, interaction=0.5)
     whole = Run(problem, within(problem.space, energy=0.4))
     expected = whole()
-    killed = Run(problem, whole.budget, evaluate=interrupted_after(17, problem))
+    killed = Run(problem, whole.budget, evaluate=interrupted_after(27, problem))
     killed()
     log = {trial.policy.key: trial.accuracy for trial in killed.recorded}
     evaluated: list[str] = []
@@ -227,10 +229,10 @@ def interrupted_after(count: int, problem: Toy) -> Callable[[Sequence[Policy]], 
 
 def test_an_interrupt_keeps_what_there_is() -> None:
     problem = toy(5)
-    run = Run(problem, within(problem.space, energy=0.4), evaluate=interrupted_after(17, problem))
+    run = Run(problem, within(problem.space, energy=0.4), evaluate=interrupted_after(27, problem))
     result = run()
     assert result.interrupted
-    assert 0 < len(result.trials) <= 17
+    assert 0 < len(result.trials) <= 27
     assert result.allocators[-1].name == "ddpg"
     assert result.best.accuracy == max(trial.accuracy for trial in run.recorded)
     assert not Run(problem, run.budget)().interrupted

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from haqc.budget import Budget, Cost, Limit
 from haqc.passes.search.evaluator import Account, Evaluator
-from haqc.passes.search.greedy import WEIGHINGS, Descent, propose_greedy
+from haqc.passes.search.greedy import Descent, propose_greedy
 from haqc.passes.search.problem import Problem, Widths
 from haqc.passes.search.uniform import propose_uniform
 from haqc.passes.search.wall import confine
+from haqc.passes.search.weighing import WEIGHINGS
 from haqc.policy import Policy
 from haqc.result import Trial
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, toy, within

@@ -13,11 +13,12 @@ from haqc.budget import METRICS, Budget, Cost, Limit, Metric
 from haqc.errors import InfeasibleBudget
 from haqc.passes.search import SearchOptions, search
 from haqc.passes.search.feasibility import cheapest, require_feasible
-from haqc.passes.search.greedy import WEIGHINGS, Descent
+from haqc.passes.search.greedy import Descent
 from haqc.passes.search.problem import Problem
 from haqc.passes.search.wall import confine
+from haqc.passes.search.weighing import WEIGHINGS
 from haqc.policy import Policy
-from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, toy
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, terms, toy
 
 FEW = frozenset({(8, 8), (4, 8), (4, 4), (2, 2)})
 
@@ -90,6 +91,7 @@ def test_a_search_finds_the_optimum_among_legal_policies() -> None:
         game.space,
         budget,
         price,
+        terms(game.space),
         game.evaluate,
         baseline=price(game.space.widest),
         float_accuracy=FLOAT_ACCURACY,

@@ -1,0 +1,32 @@
+"""Standard output: results alone, whatever native libraries print."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import ctypes, os, sys
+from haqc import stdout
+stdout.reserve()
+os.write(1, b"remark ")
+os.system("echo of a child")
+print("result")
+sys.stdout.flush()
+os.write(1, b"another")
+print("späte Zeile")
+"""
+
+
+def test_what_native_code_prints_goes_to_standard_error() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
+    assert done.stdout.decode() == "result\nspäte Zeile\n"
+    assert done.stderr.decode() == "remark of a child\nanother"
+
+
+def test_a_closed_standard_output_or_error_is_no_mistake() -> None:
+    for closed in ("1>&-", "2>&-"):
+        done = subprocess.run(
+            f"{sys.executable} -m haqc --version {closed}", shell=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0
