@@ -154,6 +154,10 @@ def compile_command(
     jobs: Annotated[
         int | None, typer.Option(help="Worker processes; they do not change the result.", min=1, show_default="CPUs")
     ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda", "auto"],
+        typer.Option(help="Where jobs run networks; auto takes a graphics processor where there is one."),
+    ] = "cpu",
     finetune: Annotated[
         int | None,
         typer.Option(
@@ -233,6 +237,7 @@ def compile_command(
         mode=mode,
         seed=seed,
         jobs=jobs,
+        device=device,
         finetune=finetune,
         final_finetune=final_finetune,
         reconstruct=reconstruct,

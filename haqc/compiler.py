@@ -15,6 +15,7 @@ import torch
 from haqc import data, onnxfile, sensitivity, targets
 from haqc.clock import Clock
 from haqc.data import Dataset, Split
+from haqc.device import called, chosen
 from haqc.effect import Effect
 from haqc.effort import Effort
 from haqc.equality import require_equal
@@ -44,7 +45,7 @@ from haqc.samples import Samples
 from haqc.searchlog import SearchLog
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
-from haqc.workers import Job, WorkerPool, usable_cpus
+from haqc.workers import Job, WorkerPool, usual_count
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     torch.set_num_threads(1)
     with clock.part("parse"):
         OutputFolder(request.out).check(request.model, resume=request.resume, force=request.force)
+        device = chosen(request.device)
         target = targets.load(request.target)
         front = Front.read(request.model)
         for sentence in remarks(front.model):
@@ -93,13 +95,13 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)
     if plan.long.samples:
         mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
-    fingerprint = _fingerprint(request, problem, samples, plan)
+    fingerprint = _fingerprint(request, problem, samples, plan, device)
     folder = OutputFolder(request.out)
     folder.take(resume=request.resume)
     log = SearchLog(folder.file("search.jsonl"), fingerprint)
     try:
         with clock.part("finetune"):
-            bench = prepare(request, problem, samples, plan)
+            bench = replace(prepare(request, problem, samples, plan), device=device)
             start = _start(bench, plan, folder, ui)
             if start is not None:
                 bench = start_at(bench, mirror, start)
@@ -108,7 +110,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
             if calibration.unbounded:
                 problem = Problem.of(request, problem.model, problem.graph.without(calibration.unbounded), target)
             bench = replace(bench, graph=problem.graph, calibration=calibration)
-        with WorkerPool(bench, request.jobs or usable_cpus()) as pool:
+        with WorkerPool(bench, request.jobs or usual_count(device)) as pool:
             with clock.part("sensitivity"):
                 effects = _sensitivity(problem, bench, folder, pool, ui)
             with clock.part("search"):
@@ -181,7 +183,7 @@ def _load(request: Request, front: Front, metric: Metric | None) -> Dataset:
     return data.load(request.data, specs, request.model, seed=request.seed, group=group)
 
 
-def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Plan) -> dict[str, Any]:
+def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Plan, device: str) -> dict[str, Any]:
     """Gives everything that the trials depend on."""
     options = {
         "mode": problem.table.mode,
@@ -197,6 +199,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "weights": request.weights,
         "quantizer": request.quantiser,
         "ranges": request.ranges,
+        "device": called(device),
         "shapes": {name: list(shape) for name, shape in request.shapes.items()},
     }
     return {

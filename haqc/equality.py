@@ -67,9 +67,9 @@ def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split)
 
 def _values(mirror: Mirror, inputs: tuple[np.ndarray, ...], wanted: tuple[str, ...]) -> list[np.ndarray]:
     with torch.no_grad():
-        values = mirror.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
+        values = mirror.run(mirror.tensors(inputs), tuple(dict.fromkeys(wanted)))
     found = dict(zip(dict.fromkeys(wanted), values, strict=True))
-    return [found[name].detach().numpy() for name in wanted]  # an output may be a parameter itself
+    return [found[name].detach().cpu().numpy() for name in wanted]  # an output may be a parameter itself
 
 
 def _filled(given: Mapping[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:

@@ -36,6 +36,10 @@ class DataError(HaqcError):
     """The data cannot be read, is empty, or does not fit the model."""
 
 
+class DeviceError(HaqcError):
+    """The device that is asked for is not there."""
+
+
 class OutputError(HaqcError):
     """The output folder cannot be used."""
 

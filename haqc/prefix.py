@@ -9,7 +9,6 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from haqc.data.split import Split
@@ -66,7 +65,7 @@ class Prefixes:
         """
         inference, widths = self._quantised(network), network.policy.widths
         for index, (inputs, count) in enumerate(self._split.runs(self._run)):
-            given: dict[str, Tensor] = dict(zip(self._mirror.inputs, map(torch.from_numpy, inputs), strict=True))
+            given: dict[str, Tensor] = dict(zip(self._mirror.inputs, self._mirror.tensors(inputs), strict=True))
             missing: dict[str, Hashable] = {}
             for cut in self._cuts:
                 key: Hashable = (index, cut.tensor, *(widths[operand] for operand in cut.operands))
@@ -78,7 +77,7 @@ class Prefixes:
             found = inference.run(given, tuple(dict.fromkeys((*self._outputs, *missing))))
             for tensor, key in missing.items():
                 self._prefixes.put(key, found[tensor])
-            yield tuple(found[tensor].numpy()[:count] for tensor in self._outputs)
+            yield tuple(found[tensor].cpu().numpy()[:count] for tensor in self._outputs)
 
     def _quantised(self, network: QuantisedMirror) -> Inference:
         """Gives the network at its policy; weights that were quantised before are taken as they are."""

@@ -17,6 +17,9 @@ Weights = Literal["linear", "kmeans"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 """How weights are quantised: on an even grid, as codes and scales; or anywhere, as indices and a codebook."""
 
+DeviceChoice = Literal["cpu", "cuda", "auto"]
+"""Where jobs run networks: on the processor, on a graphics processor, or on one where there is one."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -32,7 +35,9 @@ class Request:
         shapes: shapes of inputs for one sample, by name, where the data do not say them.
         mode: mode of the cost model, or ``None`` for the target's default.
         seed: of everything random.
-        jobs: worker processes; the result does not depend on it.
+        jobs: worker processes; the result does not depend on it. ``None`` for one a processor, or one in all where they
+            share a graphics processor.
+        device: where they run networks.
         finetune: training samples of the short fine-tune in the search; ``None`` picks up to 1,000 with labels, as the
             model's size allows, and 0 without.
         final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 60,000 with
@@ -64,6 +69,7 @@ class Request:
     mode: str | None = None
     seed: int = 0
     jobs: int | None = None
+    device: DeviceChoice = "cpu"
     finetune: int | None = None
     final_finetune: int | None = None
     reconstruct: int | None = None

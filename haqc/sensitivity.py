@@ -58,7 +58,7 @@ class Exact:
         ((inputs, self._count),) = split.runs(max(1, len(split)))
         self._metric, self._labels = metric, split.labels if metric.traits.needs_labels else None
         self._network = Inference(mirror, {}, {})
-        given: dict[str, Any] = dict(zip(mirror.inputs, map(torch.from_numpy, inputs), strict=True))
+        given: dict[str, Any] = dict(zip(mirror.inputs, mirror.tensors(inputs), strict=True))
         self._computed = frozenset(name for step in mirror.steps for name in step.outputs)
         wanted = dict.fromkeys([*_kept(graph, self._computed, len(inputs[0])), logits])
         self._known_readers: dict[str, _Reader] = {}
@@ -133,13 +133,14 @@ class Exact:
     def _quantiser(self, tensor: str, bits: int) -> Quantiser:
         calibration = self._calibration
         if (tensor, bits) in calibration.codebooks:
-            return CodebookQuantiser(calibration.codebooks[tensor, bits], self._mirror.value(tensor), bits)
+            weight = self._mirror.value(tensor)
+            return CodebookQuantiser(calibration.codebooks[tensor, bits], weight, bits).to(self._mirror.device)
         if (tensor, bits) in calibration.weights:
-            return WeightQuantiser(calibration.weights[tensor, bits], bits)
-        return ActivationQuantiser(calibration.activations[tensor, bits], bits)
+            return WeightQuantiser(calibration.weights[tensor, bits], bits).to(self._mirror.device)
+        return ActivationQuantiser(calibration.activations[tensor, bits], bits).to(self._mirror.device)
 
     def _array(self, value: Tensor) -> np.ndarray:
-        array: np.ndarray = value.numpy()
+        array: np.ndarray = value.cpu().numpy()
         return array[: self._count]
 
 

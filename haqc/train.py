@@ -109,10 +109,10 @@ def fine_tune(
     looks = {round(recipe.steps * (look + 1) / recipe.checkpoints) for look in range(recipe.checkpoints)}
     for step, index in enumerate(_order(len(split), recipe, seed), 1):
         inputs = split.inputs(index)
-        (student,) = network.run(tuple(torch.from_numpy(array) for array in inputs), (logits,))
+        (student,) = network.run(mirror.tensors(inputs), (logits,))
         labels, shape = None if split.labels is None else split.labels[index], tuple(student.shape)
         aim = Aim(metric.targets(inputs, labels, shape), metric.class_axis(labels, shape))
-        loss = _loss(student, torch.from_numpy(teacher[index]), aim, recipe)
+        loss = _loss(student, torch.from_numpy(teacher[index]).to(student.device), aim, recipe)
         if not torch.isfinite(loss):
             raise DataError("the loss became infinite or NaN while fine-tuning; check the data's scaling")
         optimiser.zero_grad()
@@ -137,9 +137,9 @@ def runs(
     mirror = network.mirror if isinstance(network, QuantisedMirror) else network
     inference = Inference(mirror, network.quantisers, {})
     for inputs, count in split.runs(batch):
-        given = dict(zip(mirror.inputs, map(torch.from_numpy, inputs), strict=True))
+        given = dict(zip(mirror.inputs, mirror.tensors(inputs), strict=True))
         found = inference.run(given, tensors)
-        yield tuple(found[tensor].numpy()[:count] for tensor in tensors)
+        yield tuple(found[tensor].cpu().numpy()[:count] for tensor in tensors)
 
 
 def _fitted(recipe: Recipe, split: Split) -> Recipe:
@@ -167,7 +167,7 @@ def _loss(student: Tensor, teacher: Tensor, aim: Aim, recipe: Recipe) -> Tensor:
     soft = _distillation(student, teacher, aim.class_axis, recipe.temperature)
     if aim.targets is None:
         return soft
-    hard = _label_loss(student, torch.from_numpy(aim.targets), aim.class_axis)
+    hard = _label_loss(student, torch.from_numpy(aim.targets).to(student.device), aim.class_axis)
     return recipe.label_share * hard + (1 - recipe.label_share) * soft
 
 

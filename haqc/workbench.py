@@ -52,6 +52,7 @@ class Bench:
         fitting: of a winner that is not fine-tuned.
         seed: of everything random in a job.
         start: the parameters every job begins with, by initialiser, where they are not the model's own.
+        device: torch's name of what networks run on.
     """
 
     model: bytes
@@ -69,6 +70,7 @@ class Bench:
     fitting: Fitting
     seed: int
     start: Mapping[str, np.ndarray] = field(default_factory=dict)
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Worker:
     @cached_property
     def mirror(self) -> Mirror:
         """The mirror; jobs change its parameters and set them back."""
-        return from_onnx(ir.from_proto(onnx.load_from_string(self.bench.model)))
+        return from_onnx(ir.from_proto(onnx.load_from_string(self.bench.model))).to(self.bench.device)
 
     @cached_property
     def _start(self) -> dict[str, np.ndarray]:
@@ -212,4 +214,4 @@ class _Best:
 
 def parameters(mirror: Mirror, graph: Graph) -> dict[str, np.ndarray]:
     """Gives copies of what training changes in a float network."""
-    return {name: mirror.value(name).detach().numpy().copy() for name in mirror.layer_parameters(graph)}
+    return {name: mirror.value(name).detach().cpu().numpy().copy() for name in mirror.layer_parameters(graph)}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from haqc.device import settle
 from haqc.errors import HaqcError
 from haqc.workbench import Bench, Worker
 
@@ -122,6 +123,11 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def usual_count(device: str) -> int:
+    """Gives the processes that are started where no number is asked for: one in all that share a graphics processor."""
+    return usable_cpus() if device == "cpu" else 1
+
+
 def _hand_out(
     connection: multiprocessing.connection.Connection,
     waiting: list[tuple[int, Job]],
@@ -154,6 +160,7 @@ def _serve(connection: multiprocessing.connection.Connection, bench: Bench) -> N
     import torch  # noqa: PLC0415 (only workers need it at once)
 
     torch.set_num_threads(1)
+    settle(bench.device)
     worker = Worker(bench)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:

@@ -59,6 +59,7 @@ LAYERS = tuple(
         costmodel
         data
         datasheet
+        device
         ddpg
         findings
         folder

@@ -32,7 +32,8 @@ class CodebookQuantiser(nn.Module):
         self.bits = bits
         self.centroids = nn.Parameter(torch.from_numpy(np.array(centroids, np.float32)))
         middles = (self.centroids.detach()[1:].double() + self.centroids.detach()[:-1].double()) / 2
-        self.register_buffer("indices", torch.bucketize(weight.detach().double(), middles), persistent=False)
+        values = weight.detach().double()
+        self.register_buffer("indices", torch.bucketize(values, middles.to(values.device)), persistent=False)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Gives the weights as the runtime will see them."""

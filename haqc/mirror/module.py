@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -91,6 +92,17 @@ class Mirror(nn.Module):
     def value(self, name: str) -> nn.Parameter:
         """Gives an initialiser by its ONNX name."""
         return cast(nn.Parameter, getattr(self, self._slot[name]))  # a buffer where it is no floating-point number
+
+    @property
+    def device(self) -> torch.device:
+        """Where what it stores lies, and what it is given has to."""
+        stored = next(chain(self.parameters(), self.buffers()), None)
+        return torch.device("cpu") if stored is None else stored.device
+
+    def tensors(self, arrays: Iterable[np.ndarray]) -> tuple[Tensor, ...]:
+        """Gives arrays as tensors on the mirror's device."""
+        device = self.device
+        return tuple(torch.from_numpy(array).to(device) for array in arrays)
 
     def has(self, name: str) -> bool:
         """Whether a name is that of an initialiser."""

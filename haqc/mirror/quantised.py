@@ -119,9 +119,9 @@ class QuantisedMirror(nn.Module):
             for layer in policy.graph.quantised_layers
             if layer.bias and layer.activation in self.activations
         }
-        self.steps = nn.ModuleList([*self.activations.values(), *self.weights.values()])
+        self.steps = nn.ModuleList([*self.activations.values(), *self.weights.values()]).to(mirror.device)
         self.steps.requires_grad_(calibration.learns)
-        self._books = nn.ModuleList(self.codebooks.values())
+        self._books = nn.ModuleList(self.codebooks.values()).to(mirror.device)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Gives the graph's outputs for its inputs, each with the batch first."""
@@ -175,7 +175,7 @@ class QuantisedMirror(nn.Module):
     @torch.no_grad()
     def _probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
         wanted = (*self.activations, *self.between, *self.mirror.outputs)
-        values = self.run(tuple(torch.from_numpy(array) for array in inputs), tuple(dict.fromkeys(wanted)))
+        values = self.run(self.mirror.tensors(inputs), tuple(dict.fromkeys(wanted)))
         value = dict(zip(dict.fromkeys(wanted), values, strict=True))
         codes, near_tie = {}, {}
         for tensor, quantiser in self.activations.items():
@@ -241,4 +241,4 @@ class State:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return np.array(tensor.detach().numpy())
+    return np.array(tensor.detach().cpu().numpy())

@@ -58,9 +58,9 @@ def reconstruct(
     mirror = network.mirror
     parts = stretches(mirror, logits, {**network.weights, **network.codebooks}, split)
     each = split.samples_per_run
-    inputs = first_inputs(split, min(fitting.kept, _affordable(mirror, parts, first_inputs(split, 2))))
+    inputs = first_inputs(mirror, split, min(fitting.kept, _affordable(mirror, parts, first_inputs(mirror, split, 2))))
     exact = actual = given = dict(zip(mirror.inputs, inputs, strict=True))
-    floating = {name: _always(torch.from_numpy(array)) for name, array in original.items()}
+    floating = {name: _always(*mirror.tensors([array])) for name, array in original.items()}
     generator = torch.Generator().manual_seed(seed)
     ends, before, after = [], [], []
     for stretch in parts:

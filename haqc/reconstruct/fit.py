@@ -122,7 +122,7 @@ def _optimiser(network: QuantisedMirror, stretch: Stretch, fitting: Fitting) -> 
 def _mixed(exact: Tensor, actual: Tensor, share: float, generator: torch.Generator) -> Tensor:
     if not exact.is_floating_point():
         return actual
-    return torch.where(torch.rand(exact.shape, generator=generator) < share, exact, actual)
+    return torch.where((torch.rand(exact.shape, generator=generator) < share).to(exact.device), exact, actual)
 
 
 def _rms(parameter: Tensor) -> float:

@@ -27,17 +27,17 @@ def stretches(mirror: Mirror, logits: str, weights: Iterable[str], split: Split)
         split: samples; a few are run.
     """
     parts = divide(mirror, logits, weights)
-    return (
-        parts if carries_batch(mirror, parts, first_inputs(split, 2)) else (Stretch.of(mirror, mirror.inputs, logits),)
-    )
+    if carries_batch(mirror, parts, first_inputs(mirror, split, 2)):
+        return parts
+    return (Stretch.of(mirror, mirror.inputs, logits),)
 
 
-def first_inputs(split: Split, count: int) -> tuple[Tensor, ...]:
+def first_inputs(mirror: Mirror, split: Split, count: int) -> tuple[Tensor, ...]:
     """Gives the first samples; where the model takes a fixed number at a time, whole runs, the last sample repeated."""
     each = split.samples_per_run
     wanted = min(count, len(split)) if each is None else max(each, min(count, len(split)) // each * each)
     arrays = split.inputs(np.minimum(np.arange(wanted), len(split) - 1))
-    return tuple(torch.from_numpy(array) for array in arrays)
+    return mirror.tensors(arrays)
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def clip(
     if not count:
         return calibration
     grids, parts = dict(calibration.activations), stretches(mirror, logits, weights, split)
-    each, known = split.samples_per_run, dict(zip(mirror.inputs, first_inputs(split, count), strict=True))
+    each, known = split.samples_per_run, dict(zip(mirror.inputs, first_inputs(mirror, split, count), strict=True))
     readers = [part.inner for part in parts]
     for part in parts:
         start = part.start(known)
@@ -72,7 +72,7 @@ class _Error:
     samples_per_run: int | None
 
     def __call__(self, grid: ActivationGrid) -> float:
-        quantiser = ActivationQuantiser(grid, self.bits).fixed()
+        quantiser = ActivationQuantiser(grid, self.bits).to(self.part.mirror.device).fixed()
         found = over(self.part, self.start, {self.tensor: quantiser}, self.samples_per_run)
         return float((found - self.target).square().mean())
 

@@ -107,8 +107,8 @@ def _observe(
 ) -> Iterator[dict[str, np.ndarray]]:
     for batch in batches:
         with torch.no_grad():  # not round the yield, where it would hold for whoever reads
-            values = mirror.run(tuple(torch.from_numpy(array) for array in batch), tensors)
-        yield dict(zip(tensors, (value.numpy() for value in values), strict=True))
+            values = mirror.run(mirror.tensors(batch), tensors)
+        yield dict(zip(tensors, (value.cpu().numpy() for value in values), strict=True))
 
 
 def _extremes(

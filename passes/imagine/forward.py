@@ -24,6 +24,6 @@ def forward(
     """
     for start in range(0, len(inputs[0]), run):
         with torch.no_grad():  # not round the yield, where it would hold for whoever reads
-            given = tuple(torch.from_numpy(array[start : start + run]) for array in inputs)
+            given = mirror.tensors(array[start : start + run] for array in inputs)
             values = mirror.run(given, wanted)
         yield values

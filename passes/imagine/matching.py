@@ -65,7 +65,7 @@ class Matching:
 
 def _divergence(moments: Tensor, expected: ChannelStatistics) -> Tensor:
     """Gives the Kullback-Leibler divergence of each channel's normal distribution from the expected one."""
-    mean, deviation = torch.from_numpy(expected.mean), torch.from_numpy(expected.deviation)
+    mean, deviation = (torch.from_numpy(each).to(moments.device) for each in (expected.mean, expected.deviation))
     variance = (moments[1] - moments[0].square()).clamp(min=1e-12) / deviation.square()
     shift = (moments[0] - mean) / deviation
     divergence = (variance + shift.square() - 1 - variance.log()) / 2

@@ -42,16 +42,17 @@ def loop(node: Node) -> Function:
         goes_on = own[1] is None or bool(own[1])
         carried = own[2 : 2 + carried_count]
         rows: list[tuple[Any, ...]] = []
-        index = 0
+        index, device = 0, _device(inputs)
         while goes_on and (limit is None or index < limit):
-            counter = torch.full((1,) * (body.ranks[0] or 0), index, dtype=torch.int64)
-            condition = torch.full((1,) * (body.ranks[1] or 0), True)
+            counter = torch.full((1,) * (body.ranks[0] or 0), index, dtype=torch.int64, device=device)
+            condition = torch.full((1,) * (body.ranks[1] or 0), True, device=device)
             keeps, *results = body(captured, (counter, condition, *carried))
             carried = tuple(results[:carried_count])
             rows.append(tuple(results[carried_count:]))
             goes_on = bool(keeps)
             index += 1
-        return *carried, *_stacked(rows, body, 1 + carried_count, [0] * (len(body.outputs) - 1 - carried_count))
+        axes = [0] * (len(body.outputs) - 1 - carried_count)
+        return *carried, *_stacked(rows, body, 1 + carried_count, axes, device)
 
     return run
 
@@ -80,7 +81,7 @@ def scan(node: Node) -> Function:
             results = body(captured, (*carried, *pieces))
             carried = results[:states]
             rows.append(results[states:])
-        stacked = _stacked(rows, body, states, axes_out)
+        stacked = _stacked(rows, body, states, axes_out, _device(inputs))
         return *carried, *(
             tensor.flip(axis) if is_turned else tensor
             for tensor, axis, is_turned in zip(stacked, axes_out, turned_out, strict=True)
@@ -89,7 +90,14 @@ def scan(node: Node) -> Function:
     return run
 
 
-def _stacked(rows: Sequence[Sequence[Any]], body: Body, first: int, axes: Sequence[int]) -> list[torch.Tensor]:
+def _device(inputs: Sequence[Any]) -> torch.device | None:
+    """Gives the device of the first tensor; ``None``, the default one, where there is none."""
+    return next((value.device for value in inputs if isinstance(value, torch.Tensor)), None)
+
+
+def _stacked(
+    rows: Sequence[Sequence[Any]], body: Body, first: int, axes: Sequence[int], device: torch.device | None
+) -> list[torch.Tensor]:
     """Stacks what every iteration gave, along a new axis for each output; after no iteration there is nothing of it."""
     if rows:
         return [torch.stack(column, axis) for column, axis in zip(zip(*rows, strict=True), axes, strict=True)]
@@ -97,5 +105,5 @@ def _stacked(rows: Sequence[Sequence[Any]], body: Body, first: int, axes: Sequen
     for shape, kind, axis in zip(body.shapes[first:], body.types[first:], axes, strict=True):
         extents = list(shape or ())
         extents.insert(axis if axis >= 0 else len(extents) + 1 + axis, 0)
-        empty.append(torch.empty(extents, dtype=kind))
+        empty.append(torch.empty(extents, dtype=kind, device=device))
     return empty

@@ -33,7 +33,7 @@ def cosine_sum(size: torch.Tensor, factors: tuple[float, ...], periodic: bool, k
     total = torch.zeros(length, dtype=torch.float64)
     for order, factor in enumerate(factors):
         total = total + factor * torch.cos(order * angle)
-    return total.to(kind)
+    return total.to(size.device, kind)
 
 
 @operator("DFT")
@@ -120,7 +120,7 @@ def mel_filters(inputs: tuple[torch.Tensor, ...], kind: torch.dtype) -> torch.Te
             filters[position, band] = (position - left) / (centre - left) if centre > left else 1.0
         for position in range(centre, right):
             filters[position, band] = (right - position) / (right - centre)
-    return filters.to(kind)
+    return filters.to(inputs[0].device, kind)
 
 
 for _leaf in ("cosine_sum", "transform", "transform_frames", "mel_filters"):
