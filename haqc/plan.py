@@ -11,6 +11,15 @@ from haqc.reconstruct import Fitting
 from haqc.request import Request
 from haqc.train import Recipe
 
+START_SAMPLES = 30_000
+"""Training samples of the float network's fine-tune before everything else, at most: more do not make it better."""
+
+FEWEST_LONG = 60_000
+"""Training samples of the winner's fine-tune that any number of different ones may be repeated for."""
+
+LONG_EPOCHS = 10
+"""How often each training sample is seen beyond that."""
+
 FINALISTS = 6
 """Trials that are scored again after a longer fine-tune before one of them is emitted."""
 
@@ -73,7 +82,7 @@ class Plan:
             first = effort.short if has_targets else 0
         if last is None:
             is_wanted = has_targets if request.finetune is None else request.finetune > 0
-            last = effort.long if is_wanted else 0
+            last = min(effort.long, max(FEWEST_LONG, LONG_EPOCHS * len(dataset.train))) if is_wanted else 0
 
         def batch(size: int) -> int:
             """Gives a training batch: as asked, but so that an epoch has a few and memory holds it."""
@@ -84,12 +93,13 @@ class Plan:
         share = (LABEL_SHARE if request.label_share is None else request.label_share) if has_targets else 0.0
         any_length = Recipe(0, label_share=share)
         short = replace(any_length, samples=first, batch=batch(16), relative_rate=0.002, step_rate=0.003)
-        long = replace(any_length, samples=last, batch=batch(64), checkpoints=CHECKPOINTS) if last else short
+        start = replace(any_length, samples=last // 2, batch=batch(64), checkpoints=CHECKPOINTS)
+        long = replace(start, samples=last, relative_rate=0.004) if last else short
         middle = min(FINALIST_FACTOR * short.samples, long.samples)
         middle = middle if middle > short.samples else 0
         return cls(
             effort=effort,
-            start=replace(long, samples=last // 2 if share else 0),
+            start=replace(start, samples=min(last // 2, START_SAMPLES) if share else 0),
             short=short,
             middle=replace(any_length, samples=middle, batch=min(32, long.batch), relative_rate=0.005),
             long=long,

@@ -40,8 +40,8 @@ class Request:
         device: where they run networks.
         finetune: training samples of the short fine-tune in the search; ``None`` picks up to 1,000 with labels, as the
             model's size allows, and 0 without.
-        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 60,000 with
-            labels, as the model's size allows, and 0 without, or when ``finetune`` is 0.
+        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 150,000
+            with labels, as the model's size and the number of samples allow, and 0 without, or when ``finetune`` is 0.
         reconstruct: training samples (with repetition) on which each stretch of a winner that is not fine-tuned is
             fitted to the float network; ``None`` picks up to 9,600, as the model's size allows.
         label_share: share of the labels' loss in every fine-tune, the rest being distillation; ``None`` for the usual.

@@ -11,7 +11,7 @@ from haqc.effort import Effort
 from haqc.frontend import pose
 from haqc.graph import Graph
 
-SMALL = Effort(512, 64, 128, 2000, 1000, 60_000, 9600, 64, 64, 64, (1024, 256, 512))
+SMALL = Effort(512, 64, 128, 2000, 1000, 150_000, 9600, 64, 64, 64, (1024, 256, 512))
 
 
 @pytest.fixture(scope="module")
