@@ -70,7 +70,7 @@ def test_the_network_comes_closer_to_its_teacher(gemm: Prepared, metric: Metric)
     teacher = _teacher(gemm, held_out)
     before = np.square(outputs(network, "y", held_out) - teacher).mean()
     _tune(gemm, network, Recipe(6400), metric)
-    assert np.square(outputs(network, "y", held_out) - teacher).mean() < 0.65 * before
+    assert np.square(outputs(network, "y", held_out) - teacher).mean() < 0.75 * before
 
 
 def test_labels_are_learned(gemm: Prepared) -> None:
