@@ -81,6 +81,11 @@ def f1(outputs, labels):
 def nearness(outputs, labels): return -np.abs(outputs - labels[:, :1]).mean(axis=1)
 def raises(outputs, labels): raise KeyError("no such thing")
 def nan(outputs, labels): return np.nan
+CALLS = []
+def later(outputs, labels):
+    CALLS.append(0)
+    if len(CALLS) > 5: raise ZeroDivisionError("of what a quantised network gave")
+    return f1(outputs, labels)
 """
 
 
@@ -272,6 +277,17 @@ def test_a_function_that_fails_is_the_users_mistake(
     outcome, _, _ = judged(haqc, tmp_path, f"{functions}:{function}")
     assert sentence in outcome.sentence(2)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_function_that_fails_on_a_quantised_network_is_the_users_mistake(
+    haqc: CommandLine, tmp_path: Path, functions: str
+) -> None:
+    """The float network was judged well, and the search had begun."""
+    outcome, _, _ = judged(haqc, tmp_path, f"{functions}:later")
+    sentence = outcome.sentence(2)
+    assert "later' raised ZeroDivisionError: of what a quantised network gave; mend the function" in sentence
+    assert "float model on the search split (20 samples)" in outcome.err
+    assert not (tmp_path / "out" / "model.onnx").exists()
 
 
 @pytest.mark.parametrize(

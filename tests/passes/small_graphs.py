@@ -382,6 +382,74 @@ def grouped_attention() -> ModelProto:
     return b.model({"x": (5, 16)}, {"y": (5, 16)})
 
 
+def _normed(b: Builder, x: str, output: str) -> str:
+    scale = b.constant(f"{output}.g", 1 + 0.1 * np.cos(np.arange(16)))
+    return b.node("LayerNormalization", [x, scale, b.weight(f"{output}.o", 16)], output, axis=-1)
+
+
+def _dense(b: Builder, x: str, output: str, cin: int, cout: int) -> str:
+    product = b.node("MatMul", [x, b.weight(f"{output}.w", cin, cout)], f"{output}.m")
+    return b.node("Add", [product, b.weight(f"{output}.b", cout)], output)
+
+
+def _attended(b: Builder, x: str, output: str, tokens: int, mask: str = "") -> str:
+    """Attention of two heads of eight features, behind a mask if there is one."""
+    shape = b.constant(f"{output}.s", [0, tokens, 2, 8], int)
+    parts = {}
+    for name, order in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])):
+        split = b.node("Reshape", [_dense(b, x, f"{output}.{name}", 16, 16), shape], f"{output}.{name}h")
+        parts[name] = b.node("Transpose", [split], f"{output}.{name}t", perm=order)
+    scores = b.node("MatMul", [parts["q"], parts["k"]], f"{output}.qk")
+    scores = b.node("Div", [scores, b.constant(f"{output}.root", 8**0.5)], f"{output}.scores")
+    scores = b.node("Add", [scores, mask], f"{output}.masked") if mask else scores
+    mixed = b.node("MatMul", [b.node("Softmax", [scores], f"{output}.p", axis=-1), parts["v"]], f"{output}.mixed")
+    turned = b.node("Transpose", [mixed], f"{output}.turned", perm=[0, 2, 1, 3])
+    flat = b.node("Reshape", [turned, b.constant(f"{output}.flat", [0, tokens, 16], int)], f"{output}.joined")
+    return _dense(b, flat, output, 16, 16)
+
+
+def encoder() -> ModelProto:
+    """A sentence encoder: tables of words and positions, post-normalised attention behind a mask, and a mean."""
+    b = Builder()
+    ids = _indices(b)
+    here = b.constant("here", [[0, 1, 2, 3, 4]], int)
+    words, places = b.node("Gather", [b.weight("t", 11, 16), ids], "words"), b.weight("places", 5, 16)
+    x = _normed(b, b.node("Add", [words, b.node("Gather", [places, here], "place")], "embedded"), "n0")
+    blank = b.node("Equal", [ids, b.constant("nothing", 0, int)], "blank")
+    mask = b.node(
+        "Mul", [b.node("Cast", [blank], "hidden", to=TensorProto.FLOAT), b.constant("far", -3.0e38)], "far_off"
+    )
+    mask = b.node("Unsqueeze", [mask, b.constant("heads", [1, 2], int)], "mask")
+    x = _normed(b, b.node("Add", [_attended(b, x, "attended", 5, mask), x], "sum1"), "n1")
+    inner = b.node("Gelu", [_dense(b, x, "wide", 16, 24)], "gelu")
+    x = _normed(b, b.node("Add", [_dense(b, inner, "narrow", 24, 16), x], "sum2"), "n2")
+    b.node("ReduceMean", [x, b.constant("along", [1], int)], "y", keepdims=0)
+    return b.model({"x": (5,)}, {"y": (16,)})
+
+
+def vision_transformer() -> ModelProto:
+    """Patches, a class token and positions, a pre-normalised block, and a head that reads the class token."""
+    b = Builder()
+    x = b.node("Conv", ["x", b.weight("patch.w", 16, 3, 4, 4), b.weight("patch.b", 16)], "patches", strides=[4, 4])
+    flat = b.node("Reshape", [x, b.constant("flat", [0, 16, 4], int)], "flat_patches")
+    some = b.node("ReduceMean", [flat, b.constant("along", [1, 2], int)], "some")
+    none = b.node("Mul", [some, b.constant("zero", 0.0)], "none")
+    rows = [
+        b.node("Add", [none, b.weight("token", 1, 1, 16)], "class"),
+        b.node("Transpose", [flat], "r", perm=[0, 2, 1]),
+    ]
+    x = b.node("Add", [b.node("Concat", rows, "all", axis=1), b.weight("places", 1, 5, 16)], "placed")
+    x = b.node("Add", [x, _attended(b, _normed(b, x, "n1"), "attended", 5)], "sum1")
+    wide = _dense(b, _normed(b, x, "n2"), "wide", 16, 24)
+    erf = b.node("Erf", [b.node("Div", [wide, b.constant("root", 2**0.5)], "scaled")], "erf")
+    gelu = b.node("Mul", [wide, b.node("Add", [erf, b.constant("one", 1.0)], "shifted")], "twice")
+    narrow = _dense(b, b.node("Mul", [gelu, b.constant("half", 0.5)], "gelu"), "narrow", 24, 16)
+    x = _normed(b, b.node("Add", [x, narrow], "sum2"), "n3")
+    seen = b.node("Gather", [x, b.constant("first", 0, int)], "seen", axis=1)
+    b.node("Gemm", [seen, b.weight("head.w", 4, 16), b.weight("head.b", 4)], "y", transB=1)
+    return b.model({"x": (3, 8, 8)}, {"y": (4,)})
+
+
 def volume() -> ModelProto:
     """Convolutions over three spatial axes: depthwise and dilated, transposed, pointwise."""
     b = Builder()
@@ -409,7 +477,7 @@ GRAPHS: Mapping[str, Callable[[], ModelProto]] = {
         concatenation, pooling, shared_weights, shared_bias, read_output, shared_input, two_inputs, preactivation,
         other_activations, squeeze_excite, quantised_on_both_sides, batched_weights, tokens_first, float_layers, table,
         tied_table, tied_through_transpose, recurrent, concatenation_read_twice,
-        grouped_attention, volume,
+        grouped_attention, volume, encoder, vision_transformer,
     )
 } | {"grouped_transposed": lambda: transposed(2)}  # fmt: skip
 

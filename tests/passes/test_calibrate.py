@@ -222,6 +222,23 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
         _calibrate(_with_weight("w2", weight), DATA)
 
 
+@pytest.mark.parametrize(
+    ("graph", "weight"),
+    [
+        ("depthwise", "c2.w"), ("transposed", "w2"), ("table", "t"), ("tied_table", "t"), ("recurrent", "lr"),
+        ("recurrent", "GRU.w"), ("encoder", "t"), ("encoder", "attended.k.w"), ("vision_transformer", "patch.w"),
+    ],
+)  # fmt: skip
+def test_weights_of_every_kind_of_layer_must_be_finite(graph: str, weight: str) -> None:
+    proto = GRAPHS[graph]()
+    (tensor,) = (each for each in proto.graph.initializer if each.name == weight)
+    array = numpy_helper.to_array(tensor).copy()
+    array.flat[-1] = np.nan
+    tensor.CopyFrom(numpy_helper.from_array(array, weight))
+    with pytest.raises(ModelError, match=r"weight '.*' holds infinities or NaN; repair or retrain the model"):
+        Prepared.of(proto)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_activations_that_are_not_finite_are_refused(value: float) -> None:
     data = DATA.copy()

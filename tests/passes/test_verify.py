@@ -44,7 +44,7 @@ def test_emitted_files_hold_at_random_policies(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
-@pytest.mark.parametrize("name", ["residual", "depthwise", "attention"])
+@pytest.mark.parametrize("name", ["residual", "depthwise", "encoder", "vision_transformer"])
 def test_emitted_files_hold_at_every_width(name: str, bits: int) -> None:
     prepared = _prepared(name)
     quantised = prepared.quantise(prepared.space.uniform(bits, bits))
