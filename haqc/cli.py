@@ -192,6 +192,10 @@ def compile_command(
         ),
     ] = None,
     evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
+    agent: Annotated[
+        Literal["ddpg", "haq"],
+        typer.Option(help="The agent: haqc's, or that of HAQ's paper, which needs hundreds of evaluations."),
+    ] = "ddpg",
     weights: Annotated[
         Literal["linear", "kmeans"],
         typer.Option(help="linear: codes and scales; kmeans: codebooks for size budgets, activations stay float."),
@@ -243,6 +247,7 @@ def compile_command(
         reconstruct=reconstruct,
         label_share=label_share,
         evaluations=evaluations,
+        agent=agent,
         min_bits=min_bits,
         pins=pins,
         default_pins=default_pins,

@@ -193,6 +193,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "reconstruct": plan.fitting.samples,
         "label_share": plan.long.label_share,
         "evaluations": request.evaluations,
+        "agent": request.agent,
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
         "default_pins": request.default_pins,
@@ -306,7 +307,7 @@ def _search(
         baseline=problem.baseline,
         float_accuracy=samples.search.float_quality,
         sensitivity={key: effect.output for key, effect in effects.items()},
-        options=SearchOptions(evaluations=request.evaluations, seed=request.seed),
+        options=SearchOptions(evaluations=request.evaluations, seed=request.seed, agent=request.agent),
         record=log.record,
         progress=progress,
     )

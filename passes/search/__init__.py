@@ -10,13 +10,17 @@ from haqc.passes.search.ddpg import propose_ddpg
 from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, Progress, Record
 from haqc.passes.search.feasibility import require_feasible
 from haqc.passes.search.greedy import propose_greedy
+from haqc.passes.search.haq import propose_haq
 from haqc.passes.search.integer import propose_integer
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
 from haqc.passes.search.uniform import propose_uniform
 from haqc.policy import Policy, Space
+from haqc.request import AgentName
 from haqc.result import SearchResult
 from haqc.terms import Terms
+
+AGENTS: dict[AgentName, Callable[[Problem, Account, SearchOptions], None]] = {"ddpg": propose_ddpg, "haq": propose_haq}
 
 __all__ = ["SearchOptions", "search"]
 
@@ -65,7 +69,7 @@ def search(
         "uniform": lambda account: propose_uniform(problem, account, options.batch),
         "greedy": lambda account: propose_greedy(problem, account, options.batch),
         "integer": lambda account: propose_integer(problem, terms, account, options.batch),
-        "ddpg": lambda account: propose_ddpg(problem, account, options),
+        options.agent: lambda account: AGENTS[options.agent](problem, account, options),
     }
     allowances = {"uniform": min(options.uniform_evaluations, options.evaluations)}
     finished = []

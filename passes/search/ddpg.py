@@ -1,110 +1,172 @@
-"""The DDPG allocator: HAQ's agent walks the layers and decides one width at a time."""
+"""The agent: HAQ's, with what it needs to be better than cheap allocators within a few dozen evaluations.
+
+It differs from the paper's (:mod:`haqc.passes.search.haq`) in four ways: its replay begins with the walks of every
+trial so far, whoever proposed it; it enters the budget by marginal error, which spends the slack; half of its
+candidates change a few widths of good trials; and a predictor chooses among candidates. ``docs/search.md`` says more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from haqc.ddpg import Agent, Array, Episode
+from haqc.ddpg import Agent
 from haqc.passes.search.evaluator import Account
 from haqc.passes.search.options import SearchOptions
-from haqc.passes.search.problem import Problem
-from haqc.passes.search.state import FIRST_ACTION, STATE_SIZE, action_of, plan_steps, width_of
-from haqc.passes.search.wall import confine
+from haqc.passes.search.predictor import Predictor
+from haqc.passes.search.problem import Problem, Widths
+from haqc.passes.search.state import STATE_SIZE
+from haqc.passes.search.walk import Margin, Path
+from haqc.passes.search.weighing import Weighing
 from haqc.policy import Policy
 from haqc.result import Trial
 
-PROPOSALS_PER_EVALUATION = 4
-"""An agent that keeps proposing what it has proposed before is stopped after this many times its allowance."""
+CANDIDATES = 6
+"""Candidates for each policy of a batch, half of them walks of the agent and half changes of good trials."""
 
-WIDENING = 1.5
-"""Factor on the noise at each repeat."""
+INCUMBENTS = 4
+"""Trials that candidates are changes of: the best, by what they scored and what was predicted together."""
 
+TRIES = 4
+"""Candidates that are made at most for each that is wanted: some are known, and some end where others did."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Walk:
-    """One proposal: the policy that was executed, with the states and actions that lead to it."""
+WIDENING = 1.2
+"""Factor on the agent's noise from one candidate of a batch to the next, up to the noise it began with."""
 
-    policy: Policy
-    states: Array
-    actions: Array
+LEAST_TRIALS = 6
+"""Trials that a predictor is made of at least; before, candidates are taken as they come."""
+
+BOLDNESS = 1.0
+"""Standard deviations of the prediction that are added to it: what is uncertain may be better than it looks."""
+
+ENTRY = Weighing(0.5, 1.0)
+"""How sensitivities are weighed on the way into the budget."""
+
+DOUBT = 0.5
+"""Standard deviation of the logarithm of a factor on each operand's weight there: single effects tell only so much."""
 
 
 def propose_ddpg(problem: Problem, account: Account, options: SearchOptions) -> None:
-    """Lets an agent propose policies in batches, and learn after each.
+    """Lets an agent propose policies that nobody proposed before, in batches, and learn after each.
 
-    All walks of a batch come from the same agent, so what is proposed does not depend on how many evaluations run at a
-    time. The agent starts from nothing: it learns from its own proposals only, though one that another allocator made
-    before is not evaluated again.
+    All candidates of a batch come from the same agent and the same trials, so what is proposed does not depend on how
+    many evaluations run at a time.
     """
     if not problem.space.free:
         account.evaluate([problem.space.widest])
         return
     proposer = Proposer(problem, account, options)
+    proposer.learn(account.known)
     while account.remaining:
-        walks = proposer.batch()
-        if not walks:
+        policies = proposer.batch()
+        if not policies:
             return
-        trials = account.evaluate([walk.policy for walk in walks])
-        proposer.learn(walks, trials)
+        proposer.learn(account.evaluate(policies))
 
 
 class Proposer:
-    """An agent with its plan of steps, and with the noise that keeps its proposals distinct.
-
-    What the agent proposed before teaches it nothing, so a repeat is dropped, and the noise widens until something new
-    comes up; it narrows again with each new proposal.
+    """An agent, the good trials around which it explores, and the predictor that screens what both bring.
 
     Args:
         problem: the problem.
-        account: what was proposed, and how much may still be.
-        options: batch, seed and the agent's options.
+        account: what is known, and how much may still be proposed.
+        options: batch, seed and the agent's networks.
     """
 
     def __init__(self, problem: Problem, account: Account, options: SearchOptions) -> None:
         self._problem = problem
         self._account = account
-        self._options = options
-        self._steps = plan_steps(problem.space)
-        self._agent = Agent(STATE_SIZE, len(self._steps), account.allowance, options.agent, options.seed)
-        self._proposals_left = PROPOSALS_PER_EVALUATION * account.allowance
-        self._widening = 1.0
+        self._batch = options.batch
+        self._path = Path(problem.space)
+        self._weighed = ENTRY.of(problem)
+        self._agent = Agent(STATE_SIZE, len(self._path.steps), account.allowance, options.networks, options.seed)
+        self._draw = np.random.default_rng([options.seed, 1])
 
-    def batch(self) -> list[Walk]:
-        """Gives the next walks, with distinct new policies; none when the agent keeps repeating itself."""
-        walks: dict[str, Walk] = {}
-        first = self._account.allowance - self._account.remaining
-        count = min(self._options.batch, self._account.remaining)
-        while len(walks) < count and self._proposals_left:
-            self._proposals_left -= 1
-            walk = self._walk(first + len(walks))
-            if walk.policy.key in walks or self._account.has_proposed(walk.policy):
-                self._widening *= WIDENING
-            else:
-                self._widening = max(1.0, self._widening / WIDENING)
-                walks[walk.policy.key] = walk
-        return list(walks.values())
+    def batch(self) -> list[Policy]:
+        """Gives the next policies, distinct and new: the most promising, the first of them a walk of the agent.
 
-    def learn(self, walks: Sequence[Walk], trials: Sequence[Trial]) -> None:
-        """Lets the agent learn from what its walks scored."""
-        for walk, trial in zip(walks, trials, strict=True):
-            self._agent.remember(Episode(walk.states, walk.actions, trial.reward))
-        self._agent.train(len(walks))
+        There are none when no candidate is new.
+        """
+        count = min(self._batch, self._account.remaining)
+        half = max(1, count * CANDIDATES // 2)
+        known = {trial.policy.key for trial in self._account.known}
+        walks = self._fresh(self._walks(), half, known)
+        changes = self._fresh(self._changes(), half, known | walks.keys()) if self._account.known else {}
+        if len(self._account.known) < LEAST_TRIALS:
+            return list((walks | changes).values())[:count]
+        predictor = Predictor.of(self._problem, self._account.known)
+        first = _most_promising(predictor, list(walks.values()), 1)
+        taken = {policy.key for policy in first}
+        rest = [policy for key, policy in (walks | changes).items() if key not in taken]
+        return first + _most_promising(predictor, rest, count - len(first))
 
-    def _walk(self, episode: int) -> Walk:
-        """Decides every step in turn, then puts the policy inside the budget."""
-        asked = {}
-        previous = FIRST_ACTION
-        for step in self._steps:
-            action = self._agent.act(step.state(previous), episode, self._widening)
-            width = width_of(action, step.choice.widths)
-            asked[step.choice.operand.tensor] = width
-            previous = action_of(width, step.choice.widths)
-        order = [step.choice for step in self._steps]
-        executed = confine(self._problem, asked, order, spend_slack=self._options.spend_slack)
-        actions = [action_of(executed[choice.operand.tensor], choice.widths) for choice in order]
-        # The states are those of the executed walk: what the agent learns from is what was scored.
-        states = [step.state(before) for step, before in zip(self._steps, [FIRST_ACTION, *actions], strict=False)]
-        return Walk(self._problem.space.policy(executed), np.stack(states), np.asarray(actions, np.float32))
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """Lets the agent learn from what was scored."""
+        for trial in trials:
+            self._agent.remember(self._path.episode(trial.policy, trial.reward))
+        if trials:
+            self._agent.train(len(trials))
+
+    def _walks(self) -> Iterator[Policy]:
+        """Yields walks of the agent, with noise that grows."""
+        episode = self._account.allowance - self._account.remaining
+        for index in itertools.count():
+            act = functools.partial(self._agent.act, episode=episode, widening=WIDENING**index)
+            yield self._entered(self._path.walk(act))
+
+    def _changes(self) -> Iterator[Policy]:
+        """Yields good trials with a few widths moved, more and more of them, and put back inside the budget."""
+        incumbents = self._incumbents()
+        for index in itertools.count():
+            widths = self._problem.settled(incumbents[index % len(incumbents)].policy)
+            yield self._entered(self._changed(widths, index // len(incumbents)))
+
+    def _entered(self, asked: Widths) -> Policy:
+        """Puts widths inside the budget, where marginal errors are taken with a grain of salt."""
+        factors = np.exp(DOUBT * self._draw.standard_normal(len(asked)))
+        factor = dict(zip(asked, factors.tolist(), strict=True))
+        weighed = {(tensor, bits): error * factor[tensor] for (tensor, bits), error in self._weighed.items()}
+        return self._problem.space.policy(Margin(self._problem, weighed)(asked))
+
+    def _changed(self, widths: Widths, more: int) -> Widths:
+        """Moves one width or more, each by one place or two."""
+        free = self._problem.space.free
+        count = min(len(free), int(self._draw.geometric(0.5)) + more // 2)
+        changed = dict(widths)
+        for index in self._draw.choice(len(free), size=count, replace=False):
+            choice = free[index]
+            place = choice.widths.index(widths[choice.operand.tensor])
+            others = [p for p in range(len(choice.widths)) if p != place and abs(p - place) <= 2]
+            if others:
+                changed[choice.operand.tensor] = choice.widths[int(self._draw.choice(others))]
+        return changed
+
+    def _incumbents(self) -> list[Trial]:
+        known = list(self._account.known)
+        if len(known) < LEAST_TRIALS:
+            return sorted(known, key=lambda trial: -trial.accuracy)[:INCUMBENTS]
+        expected, _ = Predictor.of(self._problem, known).predict([trial.policy for trial in known])
+        ranked = sorted(zip(known, expected, strict=True), key=lambda pair: -(pair[0].accuracy + pair[1]))
+        return [trial for trial, _ in ranked[:INCUMBENTS]]
+
+    @staticmethod
+    def _fresh(policies: Iterator[Policy], count: int, known: set[str]) -> dict[str, Policy]:
+        """Takes distinct policies that are not known, as far as there are any within a few tries."""
+        fresh: dict[str, Policy] = {}
+        for policy in itertools.islice(policies, TRIES * count):
+            if policy.key not in known:
+                fresh.setdefault(policy.key, policy)
+            if len(fresh) == count:
+                break
+        return fresh
+
+
+def _most_promising(predictor: Predictor, policies: Sequence[Policy], count: int) -> list[Policy]:
+    if not policies or not count:
+        return []
+    expected, deviation = predictor.predict(policies)
+    ranked = np.argsort(-(expected + BOLDNESS * deviation), kind="stable")
+    return [policies[index] for index in ranked[:count]]

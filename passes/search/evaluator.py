@@ -96,6 +96,11 @@ class Account:
         """How many more distinct policies it may propose."""
         return self.allowance - len(self._own)
 
+    @property
+    def known(self) -> tuple[Trial, ...]:
+        """Every trial so far, whoever proposed it."""
+        return self._evaluator.trials
+
     def has_proposed(self, policy: Policy) -> bool:
         """Whether the allocator proposed this very policy before."""
         return policy.key in self._own

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from haqc.budget import Cost, Metric
 from haqc.graph import FULL_BITS, Graph
 from haqc.passes.search.evaluator import Account
-from haqc.passes.search.problem import Move, Problem, Widths
-from haqc.passes.search.weighing import WEIGHINGS, Weighing
+from haqc.passes.search.problem import Move, Problem, Sensitivity, Widths
+from haqc.passes.search.weighing import WEIGHINGS
 from haqc.policy import Choice, Policy
 
 Find = Callable[[Widths, Cost, Choice], Move | None]
@@ -18,7 +18,7 @@ def propose_greedy(problem: Problem, account: Account, batch: int) -> None:
     """Evaluates one greedy policy per weighing, without repeats, as far as the allowance goes."""
     policies: dict[str, Policy] = {}
     for weighing in WEIGHINGS:
-        widths = Descent(problem, weighing).run()
+        widths = Descent(problem, weighing.of(problem)).run()
         policy = problem.space.policy(widths)
         policies.setdefault(policy.key, policy)
     chosen = list(policies.values())[: account.remaining]
@@ -27,7 +27,7 @@ def propose_greedy(problem: Problem, account: Account, batch: int) -> None:
 
 
 class Descent:
-    """One greedy walk from the widest policy into the budget.
+    """One greedy walk into the budget.
 
     Moves are remembered until something they depend on changes. A layer's cost depends on the widths of what it reads
     and of what it writes, so one move spoils only the moves of neighbours; peak memory depends on all activations,
@@ -36,15 +36,16 @@ class Descent:
 
     Args:
         problem: the problem.
-        weighing: how sensitivities are weighed.
+        weighed: what each width of each free operand adds to the error, by (tensor, bits).
+        start: where it begins; by default at the widest policy.
     """
 
-    def __init__(self, problem: Problem, weighing: Weighing) -> None:
+    def __init__(self, problem: Problem, weighed: Sensitivity, start: Widths | None = None) -> None:
         self._problem = problem
-        self._weighed = weighing.of(problem)
+        self._weighed = weighed
         self._choices = {choice.operand.tensor: choice for choice in problem.space.free}
         self._neighbours = _neighbours(problem.space.graph)
-        self._widths: Widths = {choice.operand.tensor: choice.widths[-1] for choice in problem.space.free}
+        self._widths = problem.settled(problem.space.widest if start is None else problem.space.policy(start))
         self._cost = problem.cost(self._widths)
 
     def run(self) -> Widths:

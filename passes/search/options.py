@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from haqc.ddpg import AgentOptions
+from haqc.request import AgentName
 
 
 def _short_run_agent() -> AgentOptions:
-    """Gives HAQ's agent with smaller networks and larger rates: as good in short runs, and several times as fast."""
-    return AgentOptions(hidden=(64, 64), actor_rate=1e-3, critic_rate=3e-3)
+    """Gives HAQ's agent with smaller networks and larger rates, which has something to learn from at once."""
+    return AgentOptions(hidden=(64, 64), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,16 @@ class SearchOptions:
         uniform_evaluations: the most of them the uniform allocator uses; there are only a few pairs worth a look.
         batch: policies proposed at a time; a part of the search's definition, whatever runs in parallel.
         seed: seed of the agent, and the one that trials carry.
-        spend_slack: whether the agent's proposals are widened until the budget is used up.
-        agent: the agent's own options; by default those of a run that is ten times shorter than HAQ's.
+        agent: ``ddpg``, or ``haq`` for the agent of the paper.
+        networks: the default agent's networks and rates: those of a run that is ten times shorter than HAQ's.
     """
 
     evaluations: int = 48
     uniform_evaluations: int = 8
     batch: int = 4
     seed: int = 0
-    spend_slack: bool = True
-    agent: AgentOptions = field(default_factory=_short_run_agent)
+    agent: AgentName = "ddpg"
+    networks: AgentOptions = field(default_factory=_short_run_agent)
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "uniform_evaluations", "batch"):

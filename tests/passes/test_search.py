@@ -33,7 +33,7 @@ class Run:
 
     toy: Toy
     budget: Budget
-    options: SearchOptions = field(default_factory=lambda: SearchOptions(evaluations=12, agent=TINY))
+    options: SearchOptions = field(default_factory=lambda: SearchOptions(evaluations=12, networks=TINY))
     evaluate: Callable[[Sequence[Policy]], Sequence[float]] | None = None
     recorded: list[Trial] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
@@ -62,14 +62,14 @@ class Run:
 def test_finds_the_optimum_of_a_small_additive_toy() -> None:
     small = toy(5, weights=(2, 4, 8), activations=(2, 4, 8))
     budget = within(small.space, energy=0.4)
-    result = Run(small, budget, SearchOptions(evaluations=32, agent=TINY))()
+    result = Run(small, budget, SearchOptions(evaluations=32, networks=TINY))()
     assert result.best.accuracy == pytest.approx(optimum(small, budget), abs=1e-9)
 
 
 def test_comes_close_to_the_optimum_under_an_interaction_and_two_limits() -> None:
     small = toy(5, seed=2, weights=(2, 4, 8), activations=(2, 4, 8), interaction=0.5)
     budget = within(small.space, energy=0.5, latency=0.5)
-    result = Run(small, budget, SearchOptions(evaluations=32, agent=TINY))()
+    result = Run(small, budget, SearchOptions(evaluations=32, networks=TINY))()
     best, worst = optimum(small, budget), small.accuracy(small.space.narrowest)
     assert result.best.accuracy > best - 0.02 * (best - worst)
 
@@ -116,7 +116,7 @@ FRACTION = st.one_of(st.floats(0.0, 1.0), st.floats(-0.2, 1.0))
 @given(TOYS, st.dictionaries(st.sampled_from(["energy", "latency", "size", "memory"]), FRACTION, max_size=3))
 def test_the_budget_and_the_pins_always_hold(problem: Toy, fractions: dict[str, float]) -> None:
     budget = within(problem.space, **fractions)
-    run = Run(problem, budget, SearchOptions(evaluations=6, agent=TINY))
+    run = Run(problem, budget, SearchOptions(evaluations=6, networks=TINY))
     if not budget.allows(price(problem.space.narrowest)):
         with pytest.raises(InfeasibleBudget, match="cannot be met"):
             run()
@@ -149,11 +149,11 @@ def test_each_policy_is_evaluated_and_recorded_once_in_order() -> None:
 
 def test_a_policy_known_from_another_counts_but_is_not_evaluated_again() -> None:
     problem = toy(3, weights=(8,), activations=(2, 4, 8))  # three policies in all
-    run = Run(problem, Budget(()), SearchOptions(evaluations=12, agent=TINY, spend_slack=False))
+    run = Run(problem, Budget(()), SearchOptions(evaluations=12, networks=TINY))
     result = run()
     assert sum(len(batch) for batch in run.asked) == len(result.trials) == 3
     counted = [(row.name, row.evaluations) for row in result.allocators]
-    assert counted == [("uniform", 1), ("greedy", 1), ("integer", 3), ("ddpg", 3)]
+    assert counted == [("uniform", 1), ("greedy", 1), ("integer", 3), ("ddpg", 0)]  # the agent proposes news only
     assert {row.best.allocator for row in result.allocators if row.best} == {"uniform"}
 
 
@@ -187,7 +187,7 @@ def test_progress_names_each_allocator_up_to_its_allowance() -> None:
 
 def test_two_runs_are_identical_and_another_seed_is_not() -> None:
     problem = toy(5, interaction=0.5)
-    options = [SearchOptions(evaluations=12, agent=TINY, seed=seed) for seed in (4, 4, 5)]
+    options = [SearchOptions(evaluations=12, networks=TINY, seed=seed) for seed in (4, 4, 5)]
     runs = [Run(problem, within(problem.space, energy=0.4), option) for option in options]
     results = [run() for run in runs]
     assert runs[0].asked == runs[1].asked

@@ -65,7 +65,7 @@ def test_greedy_leaves_no_widening_that_fits_and_helps() -> None:
     made = toy(8, seed=1)
     rules = problem_of(made, within(made.space, energy=0.5, latency=0.5, memory=0.5))
     for weighing in WEIGHINGS:
-        widths = Descent(rules, weighing).run()
+        widths = Descent(rules, weighing.of(rules)).run()
         cost = rules.cost(widths)
         assert rules.budget.allows(cost)
         assert all(rules.widening(widths, cost, choice) is None for choice in made.space.free)
@@ -80,7 +80,7 @@ def test_greedy_crosses_plateaus() -> None:
 
     limit = Limit("energy", stepped(made.space.widest).energy_j - 0.75, "energy=1J")
     rules = Problem(made.space, Budget((limit,)), stepped, made.sensitivity)
-    widths = Descent(rules, WEIGHINGS[0]).run()
+    widths = Descent(rules, WEIGHINGS[0].of(rules)).run()
     assert rules.budget.allows(rules.cost(widths))
     assert sorted(widths.values()) == [3, 3, 8, 8]  # the two that must fall stop where they first save
     errors = {tensor: made.error[tensor] for tensor in widths}
@@ -96,7 +96,7 @@ def test_a_tie_for_the_peak_is_broken_and_what_was_in_vain_is_undone() -> None:
     made = toy(4)
     rules = Problem(made.space, Budget((Limit("memory", 5.0, "memory=5B"),)), together, made.sensitivity)
     expected = {"w1": 8, "t1": 5, "w2": 8, "t2": 5}
-    assert Descent(rules, WEIGHINGS[0]).run() == expected
+    assert Descent(rules, WEIGHINGS[0].of(rules)).run() == expected
     assert confine(rules, dict.fromkeys(expected, 8), made.space.free, spend_slack=True) == expected
 
 
@@ -110,7 +110,7 @@ def test_greedy_is_quick_in_prices() -> None:
         return price(policy)
 
     rules = Problem(made.space, within(made.space, energy=0.2), counted, made.sensitivity)
-    Descent(rules, WEIGHINGS[0]).run()
+    Descent(rules, WEIGHINGS[0].of(rules)).run()
     assert count < 12 * 56 * 6  # a dozen prices for each width of each free operand
 
 

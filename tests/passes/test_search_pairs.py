@@ -57,7 +57,7 @@ def test_the_tightest_budget_is_met_and_a_tighter_one_refused(metric: Metric) ->
     for widths in (
         confine(problem, asked, order, spend_slack=True),
         confine(problem, asked, order, spend_slack=False),
-        *(Descent(problem, weighing).run() for weighing in WEIGHINGS),
+        *(Descent(problem, weighing.of(problem)).run() for weighing in WEIGHINGS),
     ):
         assert game.space.allows(widths)
         assert tight.allows(problem.cost(widths))
@@ -75,7 +75,7 @@ def test_greedy_and_wall_end_legal_and_within(seed: int, share: float) -> None:
     draw = np.random.default_rng(seed)
     order = list(game.space.free)
     for weighing in WEIGHINGS:
-        widths = Descent(problem, weighing).run()
+        widths = Descent(problem, weighing.of(problem)).run()
         assert game.space.allows(widths) and budget.allows(problem.cost(widths))
     for _ in range(20):
         asked = {choice.operand.tensor: int(draw.choice(choice.widths)) for choice in order}
@@ -138,6 +138,6 @@ def test_narrowing_that_fails_goes_on_from_the_cheapest(pairs: frozenset[tuple[i
     narrow = {choice.operand.tensor: choice.widths[0] for choice in order}
     widths = confine(problem, narrow, order, spend_slack=False)
     assert budget.allows(problem.cost(widths))
-    assert budget.allows(problem.cost(Descent(problem, WEIGHINGS[0]).run()))
+    assert budget.allows(problem.cost(Descent(problem, WEIGHINGS[0].of(problem)).run()))
     with pytest.raises(InfeasibleBudget, match="latency"):
         require_feasible(game.space, Budget((Limit("latency", 0.9 * full.latency_s, "latency"),)), unpacking, full)
