@@ -363,7 +363,7 @@ def _reconstruction_lines(reconstruction: Mapping[str, Any] | None, unit: str) -
         return []
     before, after = (figure(reconstruction["search"][name], unit) for name in ("before", "after"))
     undone = "" if reconstruction["is_kept"] else ", so undone"
-    return [Text(f"  reconstructed without labels: {before} -> {after} on the search split{undone}")]
+    return [Text(f"  {reconstruction['best']} without labels: {before} -> {after} on the search split{undone}")]
 
 
 def _budget_line(limit: Mapping[str, Any]) -> Text:

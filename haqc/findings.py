@@ -175,7 +175,8 @@ class Findings:
         if self.recovery is None:
             return None
         search = {"before": self._value(self.recovery.before), "after": self._value(self.recovery.after)}
-        return self.recovery.to_json() | {"search": search}
+        tried = {name: self._value(points) for name, points in self.recovery.tried.items()}
+        return self.recovery.to_json() | {"search": search, "tried": tried}
 
     def _allocator(self, result: AllocatorResult) -> dict[str, Any]:
         best = result.best

@@ -1,4 +1,4 @@
-"""What a reconstruction did, stretch by stretch and to the score."""
+"""What was tried to recover a winner that is not fine-tuned, and what it did to the score."""
 
 from __future__ import annotations
 
@@ -25,21 +25,32 @@ class Reconstruction:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A reconstruction, judged.
+    """What was tried, each from the calibrated network, and judged.
 
     Attributes:
-        done: what was done.
-        before, after: quality on the search split before and after it.
+        done: what the reconstruction did.
+        before: quality on the search split of the calibrated network.
+        tried: the same after each way to recover it, by name and in order.
     """
 
     done: Reconstruction
     before: float
-    after: float
+    tried: Mapping[str, float]
+
+    @property
+    def after(self) -> float:
+        """The best quality of what was tried."""
+        return max(self.tried.values())
 
     @property
     def is_kept(self) -> bool:
-        """Whether the network is the reconstructed one: it scores no worse than it did."""
+        """Whether the network is the best of what was tried: it scores no worse than it did."""
         return self.after >= self.before
+
+    @property
+    def best(self) -> str:
+        """What scored best, the last of equals."""
+        return max(reversed([*self.tried]), key=lambda name: self.tried[name])
 
     def to_json(self) -> dict[str, Any]:
         """Gives the recovery for the report and for resuming."""
@@ -50,6 +61,8 @@ class Recovery:
                 for end, before, after in zip(self.done.stretches, self.done.before, self.done.after, strict=True)
             ],
             "search": {"before": self.before, "after": self.after},
+            "tried": dict(self.tried),
+            "best": self.best,
             "is_kept": self.is_kept,
         }
 
@@ -58,9 +71,8 @@ class Recovery:
         """Gives back what :meth:`to_json` gave; raises any error of Python's own for other content."""
         ends = tuple(str(entry["end"]) for entry in content["stretches"])
         before, after = (tuple(float(entry[name]) for entry in content["stretches"]) for name in ("before", "after"))
-        search = content["search"]
         return cls(
             Reconstruction(ends, before, after, int(content["samples"])),
-            float(search["before"]),
-            float(search["after"]),
+            float(content["search"]["before"]),
+            {str(name): float(score) for name, score in content["tried"].items()},
         )

@@ -26,7 +26,7 @@ from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror, State
 from haqc.policy import Policy
 from haqc.prefix import Prefixes
-from haqc.reconstruct import Fitting, reconstruct
+from haqc.reconstruct import Fitting, correct, level, reconstruct
 from haqc.recovery import Recovery
 from haqc.sensitivity import Exact
 from haqc.train import Recipe, fine_tune, outputs, runs
@@ -121,13 +121,25 @@ class Worker:
         return Tuned(network.state(), accuracy)
 
     def recover(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
-        """Gives a policy's network after reconstruction, or as it was where that scores better on the search split."""
+        """Gives a policy's network after what recovers it best on the search split, or as it was where nothing does."""
         bench, network = self.bench, self._quantised(widths)
         plain, before = network.state(), self._score(network)
-        done = reconstruct(network, self._start, bench.logits, bench.train, bench.fitting, bench.seed, advance)
-        after = self._score(network)
-        recovery = Recovery(done, before, after)
-        return Tuned(network.state() if recovery.is_kept else plain, max(before, after), recovery)
+        best, tried = _Best(before, plain), dict[str, float]()
+
+        def offer(name: str) -> None:
+            tried[name] = self._score(network)
+            best.offer(tried[name], network.state)
+            network.load(plain)
+
+        learned = network, self._start, bench.logits, bench.train
+        level(*learned)
+        offer("levelled biases")
+        correct(*learned)
+        offer("corrected biases")
+        done = reconstruct(*learned, bench.fitting, bench.seed, advance)
+        offer("reconstructed")
+        assert best.state is not None
+        return Tuned(best.state, best.score, Recovery(done, before, tried))
 
     def tune_float(self, advance: Advance) -> Tuned:
         """Gives the float network after the same long fine-tune."""

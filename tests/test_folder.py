@@ -147,7 +147,11 @@ def test_a_tuned_network_comes_back(used: OutputFolder) -> None:
 
 def test_a_recovery_comes_back(used: OutputFolder) -> None:
     done = Reconstruction(("r1", "../y"), (0.1, 1 / 3), (0.1, 5e-324), 96)
-    tuned = Tuned(State({}, {"x": np.array(-2.5, np.float32)}), 99.5, Recovery(done, 98.5, 99.5))
+    tuned = Tuned(
+        State({}, {"x": np.array(-2.5, np.float32)}),
+        99.5,
+        Recovery(done, 98.5, {"corrected biases": 99.0, "reconstructed": 99.5}),
+    )
     used.save_tuned("recovered-x", tuned)
     found = used.load_tuned("recovered-x")
     assert found is not None

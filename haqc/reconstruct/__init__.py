@@ -18,15 +18,15 @@ from torch import Tensor
 
 from haqc.data.split import Split
 from haqc.mirror import Mirror
-from haqc.mirror.module import Quantiser
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.mirror.stretch import Stretch
+from haqc.reconstruct.biases import correct, level
 from haqc.reconstruct.fit import Fitting, Sides, fit
-from haqc.reconstruct.parts import first_inputs, over, stretches
+from haqc.reconstruct.parts import always, first_inputs, over, stretches
 from haqc.reconstruct.ranges import clip
 from haqc.recovery import Reconstruction
 
-__all__ = ["Fitting", "clip", "reconstruct", "stretches"]
+__all__ = ["Fitting", "clip", "correct", "level", "reconstruct", "stretches"]
 
 LARGEST_BYTES = 256 * 2**20
 """Bound on each copy of a tensor between stretches; fewer samples are used where it would be passed."""
@@ -60,7 +60,7 @@ def reconstruct(
     each = split.samples_per_run
     inputs = first_inputs(mirror, split, min(fitting.kept, _affordable(mirror, parts, first_inputs(mirror, split, 2))))
     exact = actual = given = dict(zip(mirror.inputs, inputs, strict=True))
-    floating = {name: _always(*mirror.tensors([array])) for name, array in original.items()}
+    floating = {name: always(*mirror.tensors([array])) for name, array in original.items()}
     generator = torch.Generator().manual_seed(seed)
     ends, before, after = [], [], []
     for stretch in parts:
@@ -91,7 +91,3 @@ def _affordable(mirror: Mirror, parts: tuple[Stretch, ...], inputs: tuple[Tensor
         known = {**given, stretch.wanted: value}
         sizes.append(sum(one.nbytes // len(inputs[0]) for one in known.values()))
     return max(1, LARGEST_BYTES // max(sizes))
-
-
-def _always(tensor: Tensor) -> Quantiser:
-    return lambda _: tensor
