@@ -102,6 +102,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     try:
         with clock.part("finetune"):
             bench = replace(prepare(request, problem, samples, plan), device=device)
+            if len(bench.train) > len(dataset.train):
+                ui.say("the float network takes mirror images for the same: they join the training samples")
             start = _start(bench, plan, folder, ui)
             if start is not None:
                 bench = start_at(bench, mirror, start)

@@ -11,6 +11,7 @@ from haqc import onnxfile
 from haqc.calibration import Calibration
 from haqc.data import Split
 from haqc.effort import Effort
+from haqc.enlarge import enlarge
 from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
 from haqc.packing import entries
@@ -29,6 +30,8 @@ from haqc.workbench import Bench, Tuned
 def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) -> Bench:
     """Gives a bench at the original network, without grids; that network is what is learned from."""
     train, run = samples.dataset.train, plan.effort.run
+    if plan.long.samples:
+        train = enlarge(train, samples.search, samples.runtime, run)
     exposed = problem.model.clone()
     exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
     teacher = Runtime(onnxfile.serialise(exposed))

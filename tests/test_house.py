@@ -89,6 +89,7 @@ LAYERS = tuple(
         calibrated_file
         check
         compiler
+        enlarge
         equality
         frontend
         madeup
