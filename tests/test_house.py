@@ -99,6 +99,7 @@ LAYERS = tuple(
         problem
         roles
         samples
+        smoothing
         stated
         survey
         """,

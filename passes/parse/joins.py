@@ -22,7 +22,7 @@ def joined(steps: Sequence[Step], flow: Flow) -> Iterator[tuple[ir.Value, str]]:
         node = step.node
         if step.layers or not is_standard(node) or not _runs_on_codes(node, flow):
             continue
-        for value in step.reads:
+        for value in map(_unscaled, step.reads) if node.op_type == "Add" else step.reads:
             if value in flow.data and is_float(value) and 0 not in (known_shape(value) or (0,)):
                 yield value, node.op_type
 
@@ -49,6 +49,20 @@ def is_sum(node: ir.Node, flow: Flow) -> bool:
         return False
     shape = known_shape(first)
     return shape is not None and shape == known_shape(second)
+
+
+def _unscaled(value: ir.Value) -> ir.Value:
+    """Gives the tensor before its channels are multiplied by constants: the codes of that one are enough."""
+    node = value.producer()
+    if node is None or node.op_type != "Mul" or not is_standard(node):
+        return value
+    first, second = node.inputs
+    if first is None or second is None:
+        return value
+    for data, factor in ((first, second), (second, first)):
+        if factor.const_value is not None and len(factor.const_value.shape) == 1 and factor.const_value.size > 1:
+            return data
+    return value
 
 
 def _is_turn(node: ir.Node | None, flow: Flow) -> bool:
