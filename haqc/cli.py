@@ -211,6 +211,9 @@ def compile_command(
             show_default="mse",
         ),
     ] = None,
+    equalise: Annotated[
+        bool, typer.Option("--equalise", help="Even out the ranges of neighbouring layers' weights first.")
+    ] = False,
     min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
     pin: Annotated[
         list[str] | None, typer.Option(help="NAME=W/A: pin layers by name or pattern.", show_default=False)
@@ -254,6 +257,7 @@ def compile_command(
         weights=weights,
         quantiser=quantizer,
         ranges=ranges,
+        equalise=equalise,
         resume=resume,
         force=force,
     )

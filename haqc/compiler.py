@@ -43,7 +43,7 @@ from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.samples import Samples
 from haqc.searchlog import SearchLog
-from haqc.smoothing import smoothed
+from haqc.smoothing import equalised, smoothed
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool, usual_count
@@ -92,12 +92,13 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         if dataset is None:
             dataset = make_up(front, bound, mirror, reference, effort, request.seed, request.shapes)
         samples = Samples.judge(dataset, reference, front.model, effort, metric, ui)
+        even = equalised(front, mirror, problem.graph) if request.equalise else None
         if request.weights == "linear" and request.quantiser == "lsq":
-            even = smoothed(front, mirror, dataset.train, effort)
-            if even is not None:
-                front = even
-                problem = Problem.of(request, front.model, front.graph(front.bound(shapes)), target)
-                mirror = from_onnx(problem.model)
+            even = smoothed(even or front, mirror, dataset.train, effort) or even
+        if even is not None:
+            front = even
+            problem = Problem.of(request, front.model, front.graph(front.bound(shapes)), target)
+            mirror = from_onnx(problem.model)
         require_equal(mirror, front, samples.runtime, dataset.train)
     plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)
     if plan.long.samples:
@@ -209,6 +210,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "weights": request.weights,
         "quantizer": request.quantiser,
         "ranges": request.ranges,
+        "equalise": request.equalise,
         "device": called(device),
         "shapes": {name: list(shape) for name, shape in request.shapes.items()},
     }

@@ -56,6 +56,7 @@ class Request:
         weights: how weights are quantised; with ``kmeans`` activations stay in float, and only size is priced.
         quantiser: whose quantiser, ``lsq`` or ``haq``.
         ranges: how the ranges of activations are chosen; ``None`` for the quantiser's own way.
+        equalise: whether the ranges of neighbouring layers' weights are evened out before anything else.
         resume, force: what to do with a folder that is not empty.
 
     Raises:
@@ -86,6 +87,7 @@ class Request:
     weights: Weights = "linear"
     quantiser: QuantiserName = "lsq"
     ranges: Ranges | None = None
+    equalise: bool = False
     resume: bool = False
     force: bool = False
 

@@ -1,15 +1,18 @@
-"""Scales outlying channels of a model's activations down, by what training samples show of them."""
+"""Scales channels of a model's tensors without changing what it computes, so that they are easier to quantise."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import onnx_ir as ir
 
 from haqc.data.split import Split
 from haqc.effort import Effort
 from haqc.frontend import Front
+from haqc.graph import Graph
 from haqc.mirror import Mirror
+from haqc.passes.equalise import equalise
 from haqc.passes.smooth import smooth, smoothable
 from haqc.train import runs
 
@@ -34,6 +37,20 @@ def smoothed(front: Front, mirror: Mirror, train: Split, effort: Effort) -> Fron
             largest[tensor] = np.maximum(largest.get(tensor, found), found)
     model = smooth(front.model, largest)
     return None if model is None else replace(front, model=model)
+
+
+def equalised(front: Front, mirror: Mirror, graph: Graph) -> Front:
+    """Gives the model with the ranges of neighbouring layers' weights evened out.
+
+    Args:
+        front: the cleaned model.
+        mirror: its float mirror.
+        graph: its layers.
+    """
+    model = front.model.clone()
+    for name, array in equalise(mirror, front.model, graph).items():
+        model.graph.initializers[name].const_value = ir.tensor(array, name=name)
+    return replace(front, model=model)
 
 
 def _largest(array: np.ndarray) -> np.ndarray:

@@ -37,6 +37,10 @@ def test_the_options_reach_the_file(haqc: CommandLine, tmp_path: Path) -> None:
     weights = [name for name in steps if name.endswith(".weight_scale")]
     assert weights
     assert all(steps[name].ndim == 1 and one_each[name].ndim == 0 for name in weights)
+    even, _ = compiled(haqc, tmp_path / "even", "--equalise")
+    assert even["provenance"]["options"]["equalise"] and not usual["provenance"]["options"]["equalise"]
+    assert even["accuracy"]["float"] == usual["accuracy"]["float"]
+    assert even["accuracy"]["emitted"] > 80
     options = [content["provenance"]["options"] for content in (usual, paper, full)]
     assert [(chosen["quantizer"], chosen["ranges"]) for chosen in options] == [
         ("lsq", None),
