@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from haqc.console import Steps
+    from haqc.request import AllocatorName
 
 app = typer.Typer(
     add_completion=True,
@@ -118,6 +119,16 @@ def _pin(text: str) -> tuple[str, Bits]:
     return name, Bits(int(match[1]), int(match[2] or match[1]))
 
 
+def _allocators(names: list[str] | None, agent: AllocatorName) -> tuple[AllocatorName, ...]:
+    from haqc.request import ALLOCATORS, USUAL  # noqa: PLC0415 (--help loads no heavy library)
+
+    unknown = [name for name in names or () if name not in ALLOCATORS]
+    if unknown:
+        raise typer.BadParameter(f"'{unknown[0]}' is no allocator; there are {', '.join(ALLOCATORS)}")
+    chosen = USUAL if names is None else [name for given in names for name in ALLOCATORS if name == given]
+    return tuple(dict.fromkeys(agent if name == "ddpg" else name for name in chosen))
+
+
 def _shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
     from haqc.dimensions import read_shape  # noqa: PLC0415 (--help loads no heavy library)
 
@@ -191,7 +202,20 @@ def compile_command(
             show_default="0.8 with labels, else 0",
         ),
     ] = None,
-    evaluations: Annotated[int, typer.Option(help="Policies that each allocator may have evaluated.", min=1)] = 48,
+    evaluations: Annotated[
+        int,
+        typer.Option(
+            "--evaluations", "--budget-evaluations", help="Policies that each allocator may have evaluated.", min=1
+        ),
+    ] = 48,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--budget-seconds", help="Seconds the search may take; what is best by then wins.", min=0),
+    ] = None,
+    allocator: Annotated[
+        list[str] | None,
+        typer.Option(help="Who proposes policies; repeat it.", show_default="uniform, greedy, integer, random, ddpg"),
+    ] = None,
     agent: Annotated[
         Literal["ddpg", "haq"],
         typer.Option(help="The agent: haqc's, or that of HAQ's paper, which needs hundreds of evaluations."),
@@ -250,7 +274,8 @@ def compile_command(
         reconstruct=reconstruct,
         label_share=label_share,
         evaluations=evaluations,
-        agent=agent,
+        seconds=seconds,
+        allocators=_allocators(allocator, agent),
         min_bits=min_bits,
         pins=pins,
         default_pins=default_pins,

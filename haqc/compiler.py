@@ -203,7 +203,7 @@ def _fingerprint(request: Request, problem: Problem, samples: Samples, plan: Pla
         "reconstruct": plan.fitting.samples,
         "label_share": plan.long.label_share,
         "evaluations": request.evaluations,
-        "agent": request.agent,
+        "allocators": list(request.allocators),
         "min_bits": request.min_bits,
         "pins": {pattern: str(bits) for pattern, bits in request.pins.items()},
         "default_pins": request.default_pins,
@@ -318,10 +318,15 @@ def _search(
         baseline=problem.baseline,
         float_accuracy=samples.search.float_quality,
         sensitivity={key: effect.output for key, effect in effects.items()},
-        options=SearchOptions(evaluations=request.evaluations, seed=request.seed, agent=request.agent),
+        options=_options(request),
         record=log.record,
         progress=progress,
     )
+
+
+def _options(request: Request) -> SearchOptions:
+    seconds = math.inf if request.seconds is None else request.seconds
+    return SearchOptions(request.evaluations, seed=request.seed, seconds=seconds, allocators=request.allocators)
 
 
 def _finalists(bench: Bench, found: SearchResult, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> SearchResult:

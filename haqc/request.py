@@ -20,8 +20,10 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 DeviceChoice = Literal["cpu", "cuda", "auto"]
 """Where jobs run networks: on the processor, on a graphics processor, or on one where there is one."""
 
-AgentName = Literal["ddpg", "haq"]
-"""Which agent searches: haqc's, or that of the paper."""
+AllocatorName = Literal["uniform", "greedy", "integer", "random", "evolution", "ddpg", "haq"]
+ALLOCATORS: tuple[AllocatorName, ...] = get_args(AllocatorName)
+USUAL: tuple[AllocatorName, ...] = ("uniform", "greedy", "integer", "random", "ddpg")
+"""Who proposes policies, if nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Request:
             fitted to the float network; ``None`` picks up to 9,600, as the model's size allows.
         label_share: share of the labels' loss in every fine-tune, the rest being distillation; ``None`` for the usual.
         evaluations: policies that each allocator may have evaluated.
-        agent: which agent searches.
+        seconds: what the search may take; ``None`` for as long as it takes.
+        allocators: who proposes policies, in this order.
         min_bits: narrowest width searched.
         pins: widths by layer name or pattern.
         default_pins: whether the first layers and the last ones are pinned at 8/8.
@@ -80,7 +83,8 @@ class Request:
     reconstruct: int | None = None
     label_share: float | None = None
     evaluations: int = 48
-    agent: AgentName = "ddpg"
+    seconds: float | None = None
+    allocators: tuple[AllocatorName, ...] = USUAL
     min_bits: int = 2
     pins: Mapping[str, Bits] = field(default_factory=dict)
     default_pins: bool = True

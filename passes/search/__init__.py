@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from haqc.budget import Budget, Cost
 from haqc.errors import Interrupted
 from haqc.passes.search.ddpg import propose_ddpg
-from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, Progress, Record
+from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, OutOfTime, Progress, Record
+from haqc.passes.search.evolution import propose_evolution
 from haqc.passes.search.feasibility import require_feasible
 from haqc.passes.search.greedy import propose_greedy
 from haqc.passes.search.haq import propose_haq
 from haqc.passes.search.integer import propose_integer
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
+from haqc.passes.search.sampling import propose_random
 from haqc.passes.search.uniform import propose_uniform
 from haqc.policy import Policy, Space
-from haqc.request import AgentName
+from haqc.request import AllocatorName
 from haqc.result import SearchResult
 from haqc.terms import Terms
-
-AGENTS: dict[AgentName, Callable[[Problem, Account, SearchOptions], None]] = {"ddpg": propose_ddpg, "haq": propose_haq}
 
 __all__ = ["SearchOptions", "search"]
 
@@ -65,19 +66,27 @@ def search(
     problem = Problem(space, budget, price, sensitivity)
     require_feasible(space, budget, price, baseline)
     evaluator = Evaluator(problem, evaluate, float_accuracy, record, options.seed)
-    allocators: dict[str, Callable[[Account], None]] = {
+    allocators: dict[AllocatorName, Callable[[Account], None]] = {
         "uniform": lambda account: propose_uniform(problem, account, options.batch),
         "greedy": lambda account: propose_greedy(problem, account, options.batch),
         "integer": lambda account: propose_integer(problem, terms, account, options.batch),
-        options.agent: lambda account: AGENTS[options.agent](problem, account, options),
+        "random": lambda account: propose_random(problem, account, options.batch, options.seed),
+        "evolution": lambda account: propose_evolution(problem, account, options.batch, options.seed),
+        "ddpg": lambda account: propose_ddpg(problem, account, options),
+        "haq": lambda account: propose_haq(problem, account, options),
     }
     allowances = {"uniform": min(options.uniform_evaluations, options.evaluations)}
     finished = []
     interrupted = False
-    for name, propose in allocators.items():
-        account = Account(name, allowances.get(name, options.evaluations), evaluator, progress)
+    end_s = time.monotonic() + options.seconds
+    for place, name in enumerate(options.allocators):
+        left_s = end_s - time.monotonic()
+        until_s = time.monotonic() + left_s / (len(options.allocators) - place)
+        account = Account(name, allowances.get(name, options.evaluations), evaluator, progress, until_s)
         try:
-            propose(account)
+            allocators[name](account)
+        except OutOfTime:
+            pass
         except KeyboardInterrupt:
             interrupted = True
         finished.append(account.close())

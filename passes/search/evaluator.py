@@ -73,6 +73,10 @@ class Evaluator:
         return cost
 
 
+class OutOfTime(Exception):
+    """An allocator's time is up; what it has proposed counts."""
+
+
 class Account:
     """One allocator's part of a search: its allowance, and what it proposed.
 
@@ -81,13 +85,17 @@ class Account:
         allowance: the most distinct policies it may propose.
         evaluator: the memory that all allocators share.
         progress: called after each batch with name, policies so far, allowance, and the best accuracy in percent.
+        until_s: when its time is up, by the monotonic clock; the first batch of a search is evaluated all the same.
     """
 
-    def __init__(self, name: str, allowance: int, evaluator: Evaluator, progress: Progress) -> None:
+    def __init__(
+        self, name: str, allowance: int, evaluator: Evaluator, progress: Progress, until_s: float = math.inf
+    ) -> None:
         self.name = name
         self.allowance = allowance
         self._evaluator = evaluator
         self._progress = progress
+        self._until_s = until_s
         self._own: dict[str, Trial] = {}
         self._start_s = time.perf_counter()
 
@@ -110,7 +118,10 @@ class Account:
 
         Raises:
             ValueError: the policies are more than the allowance leaves.
+            OutOfTime: its time is up.
         """
+        if self._evaluator.trials and time.monotonic() > self._until_s:
+            raise OutOfTime
         new = {policy.key for policy in policies} - self._own.keys()
         if len(new) > self.remaining:
             raise ValueError(f"'{self.name}' proposes {len(new)} policies where {self.remaining} are left")

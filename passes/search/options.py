@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from haqc.ddpg import AgentOptions
-from haqc.request import AgentName
+from haqc.request import USUAL, AllocatorName
 
 
 def _short_run_agent() -> AgentOptions:
@@ -22,7 +23,8 @@ class SearchOptions:
         uniform_evaluations: the most of them the uniform allocator uses; there are only a few pairs worth a look.
         batch: policies proposed at a time; a part of the search's definition, whatever runs in parallel.
         seed: seed of the agent, and the one that trials carry.
-        agent: ``ddpg``, or ``haq`` for the agent of the paper.
+        seconds: what the search may take; each allocator has an even share of what those before it have left.
+        allocators: who proposes, in this order.
         networks: the default agent's networks and rates: those of a run that is ten times shorter than HAQ's.
     """
 
@@ -30,7 +32,8 @@ class SearchOptions:
     uniform_evaluations: int = 8
     batch: int = 4
     seed: int = 0
-    agent: AgentName = "ddpg"
+    seconds: float = math.inf
+    allocators: tuple[AllocatorName, ...] = USUAL
     networks: AgentOptions = field(default_factory=_short_run_agent)
 
     def __post_init__(self) -> None:

@@ -94,7 +94,7 @@ def test_haqs_agent_leaves_slack_and_learns_from_its_own_proposals() -> None:
     game = toy(5, 1)
     problem = problem_of(game, energy=0.4)
     evaluator = evaluator_of(game, problem)
-    propose_haq(problem, account_of(evaluator, "haq", 12), SearchOptions(evaluations=12, agent="haq"))
+    propose_haq(problem, account_of(evaluator, "haq", 12), SearchOptions(evaluations=12))
     assert len(evaluator.trials) == 12
     assert all(problem.budget.allows(trial.cost) for trial in evaluator.trials)
     widened = [

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haqc.budget import Budget, Cost, Limit
-from haqc.passes.search.evaluator import Account, Evaluator
+from haqc.passes.search.evaluator import Account, Evaluator, OutOfTime
+from haqc.passes.search.evolution import propose_evolution
 from haqc.passes.search.greedy import Descent, propose_greedy
 from haqc.passes.search.problem import Problem, Widths
+from haqc.passes.search.sampling import propose_random
 from haqc.passes.search.uniform import propose_uniform
 from haqc.passes.search.wall import confine
 from haqc.passes.search.weighing import WEIGHINGS
@@ -162,3 +166,54 @@ def test_slack_is_spent_from_the_first_decision() -> None:
     rules = Problem(made.space, Budget((Limit("energy", 20.0, "energy=20J"),)), summed, made.sensitivity)
     executed = confine(rules, dict.fromkeys(FREE, 2), made.space.free, spend_slack=True)
     assert executed == {"w1": 4, "t1": 4, "w2": 3, "t2": 3, "w3": 3, "t3": 3}
+
+
+@pytest.mark.parametrize("propose", [propose_random, propose_evolution])
+def test_chance_fills_the_budget_with_distinct_policies(propose: Callable[[Problem, Account, int, int], None]) -> None:
+    game = toy(5, 1)
+    problem = problem_of(game, within(game.space, energy=0.4, latency=0.6))
+
+    def proposals(seed: int) -> tuple[Trial, ...]:
+        evaluator = Evaluator(problem, game.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+        propose(problem, Account("chance", 14, evaluator, lambda *row: None), 4, seed)
+        return evaluator.trials
+
+    trials = proposals(0)
+    assert len({trial.policy.key for trial in trials}) == len(trials) == 14
+    assert all(problem.budget.allows(trial.cost) for trial in trials)
+    for trial in trials:
+        widths = problem.settled(trial.policy)
+        assert all(problem.widening(widths, trial.cost, choice) is None for choice in game.space.free)
+    assert (
+        [t.policy.key for t in proposals(0)] == [t.policy.key for t in trials] != [t.policy.key for t in proposals(1)]
+    )
+
+
+@pytest.mark.parametrize("propose", [propose_random, propose_evolution])
+def test_chance_ends_where_there_is_nothing_new(propose: Callable[[Problem, Account, int, int], None]) -> None:
+    game = toy(3, weights=(8,), activations=(2, 4, 8))
+    problem = problem_of(game, Budget(()))
+    evaluator = Evaluator(problem, game.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+    propose(problem, Account("chance", 14, evaluator, lambda *row: None), 4, 0)
+    assert len(evaluator.trials) == 1  # without a limit everything is widened
+
+
+def test_children_of_good_policies_are_better_than_chance() -> None:
+    game = toy(12, 5)
+    problem = problem_of(game, within(game.space, energy=0.3))
+    best = {}
+    for propose in (propose_random, propose_evolution):
+        evaluator = Evaluator(problem, game.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+        propose(problem, Account("chance", 80, evaluator, lambda *row: None), 4, 0)
+        best[propose] = max(trial.accuracy for trial in evaluator.trials)
+    assert best[propose_evolution] > best[propose_random] + 0.5
+
+
+def test_an_allocator_whose_time_is_up_ends_but_not_before_there_is_a_policy() -> None:
+    game = toy(5, 1)
+    problem = problem_of(game, within(game.space, energy=0.4))
+    evaluator = Evaluator(problem, game.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+    account = Account("random", 12, evaluator, lambda *row: None, until_s=0.0)
+    with pytest.raises(OutOfTime):
+        propose_random(problem, account, 4, 0)
+    assert len(evaluator.trials) == 4
