@@ -14,6 +14,9 @@ from tests.far import FAR, Far, PretendedDevice
 from tests.mirror.onnx_cases import KINDS_OF_CASES, LEFT_OUT, Array, Case, cases, first_match, with_known_inputs
 from tests.passes.small_graphs import GRAPHS, Prepared, samples
 
+QUICK = ("depthwise", "encoder", "float_layers", "residual", "recurrent", "table", "transposed", "vision_transformer")
+"""Networks that the quick tests run; the others wait for the whole suite."""
+
 PARTS = 4
 """The ONNX project's models are run in so many parts."""
 
@@ -84,7 +87,9 @@ def test_every_operator(part: int) -> None:
     assert {name: what for name, what in found.items() if what} == {}
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(GRAPHS)]
+)
 def test_quantised_networks(name: str) -> None:
     prepared = Prepared.of(GRAPHS[name]())
     policy = prepared.random_policy(3)
