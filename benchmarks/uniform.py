@@ -151,7 +151,8 @@ class Subject:
             accuracy = tuned.accuracy
         spent_s = time.process_time() - begun_s
         model = emit_qcdq(self.problem.model, policy, network.codes(), {})
-        emitted, reference = 100.0 * self._right(Runtime(onnxfile.serialise(model))), 100.0 * self.reference
+        right = self._right(Runtime(onnxfile.serialise(model)))
+        emitted, reference = 100.0 * right, 100.0 * self.reference
         difference = emitted - reference
         return {
             "network": self.network.name,
@@ -164,6 +165,7 @@ class Subject:
             "search": accuracy,
             "search_float": self.samples.search.float_value,
             "cpu_s": spent_s,
+            "wrong": np.flatnonzero(~right).tolist(),
         }
 
     def _right(self, model: Runtime) -> np.ndarray:

@@ -6,7 +6,8 @@ where the environments have ``aimet-onnx==2.42.0`` and ``nncf==3.4.0 onnx onnxru
 runs in this one. Every tool gets the same 512 training samples to calibrate with. Where a tool has several methods,
 the search split chooses, as its user would; the reported split is read by the chosen one. AIMET is run twice: as it
 comes, which quantises everything at the stated width, and with the widths of tensors that haqc pins at 8 bits. What
-was done is kept, and not done again.
+was done is kept, and not done again. Beside each stands haqc without training at the same widths, from the cells that
+``python -m benchmarks.uniform --only reconstructed`` measured, and the difference with its paired standard error.
 """
 
 from __future__ import annotations
@@ -77,16 +78,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/peers"))
     parser.add_argument("--aimet", type=Path, help="Python of the environment that has AIMET")
     parser.add_argument("--nncf", type=Path, help="Python of the environment that has NNCF")
+    parser.add_argument("--uniform", type=Path, default=Path("build/uniform"), help="cells of benchmarks.uniform")
     parser.add_argument("--only", choices=("resnet8", "fashion"))
     parser.add_argument("--match", default="", help="run only what has this in its name, for example aimet or W4A4")
     arguments = parser.parse_args()
     pythons = {"aimet": arguments.aimet, "nncf_quantize": arguments.nncf, "onnxruntime_static": Path(sys.executable)}
     for network in real_networks(arguments.out):
         if arguments.only in (None, network.name):
-            _network(network, arguments.out.resolve() / network.name, pythons, arguments.match)
+            _network(network, arguments.out.resolve() / network.name, pythons, arguments.match, arguments.uniform)
 
 
-def _network(network: Network, folder: Path, pythons: dict[str, Path | None], match: str) -> None:
+def _network(network: Network, folder: Path, pythons: dict[str, Path | None], match: str, uniform: Path) -> None:
     front = Front.read(network.model)
     dataset = data.load(str(network.data), front.inputs(), network.model)
     search, reported = dataset.search.take(slice(0, SEARCH)), dataset.reported
@@ -112,16 +114,28 @@ def _network(network: Network, folder: Path, pythons: dict[str, Path | None], ma
         if _done(pythons[run.tool], run, where, job | words):
             correct = np.load(where / "search.npy").argmax(axis=1) == search.labels
             rows.setdefault((run.row, run.weights, run.activations), []).append((correct.mean(), where, run))
-    print(f"\n{network.name}\n\n| tool | widths | method | top-1 % | of | version | CPU s |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(f"\n{network.name}\n\n| tool | widths | method | top-1 % | of | version | CPU s | haqc % | haqc ahead by |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for (row, weights, activations), found in rows.items():
         _, where, run = max(found, key=lambda one: one[0])
         correct = np.load(where / "reported.npy").argmax(axis=1) == reported.labels
         done = json.loads((where / "done.json").read_text(encoding="utf-8"))
         print(
             f"| {row} | W{weights}A{activations} | {run.recipe} | {100 * correct.mean():.2f} | {done['ran']} "
-            f"| {done['version']} | {done['cpu_s']:.0f} |"
+            f"| {done['version']} | {done['cpu_s']:.0f} "
+            f"| {_ahead(uniform / f'{network.name}-W{weights}A{activations}-reconstructed.json', correct)} |"
         )
+
+
+def _ahead(cell: Path, correct: np.ndarray) -> str:
+    """Gives what haqc gets right of the reported split, and how much more that is, with its paired standard error."""
+    if not cell.is_file():
+        return "not measured |"
+    own = np.ones(len(correct))
+    own[json.loads(cell.read_text(encoding="utf-8"))["wrong"]] = 0
+    difference = 100 * (own - correct)
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    return f"{100 * own.mean():.2f} | {difference.mean():+.2f} ± {error:.2f}"
 
 
 def _done(python: Path | None, run: Run, where: Path, job: dict[str, Any]) -> bool:

@@ -75,10 +75,10 @@ def moments(
         tensors = tuple(dict.fromkeys(one.data for one in sums.values()))
         for batch in batches if sums else ():
             with torch.no_grad():  # not round the loop, where it would hold for whoever makes the batches
-                values = mirror.run(tuple(map(torch.from_numpy, batch)), tensors)
+                values = mirror.run(mirror.tensors(batch), tensors)
             known = dict(zip(tensors, values, strict=True))
             for one in sums.values():
-                one.add(known[one.data])
+                one.add(known[one.data].cpu())
         for weight, parts in some.items():
             yield weight, _joined([sums[part.key] for part in parts])
 
