@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sysconfig
 from collections.abc import Iterator
 from importlib import metadata, resources
+from pathlib import Path
 from pydoc_data import topics
 
 SENTENCES = 2
 """Sentences of one passage."""
+
+LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "encodings"})
+"""Folders of the standard library that are no part of it, or hold hardly any prose."""
 
 _PROSE = re.compile(r"[A-Z][^|<>{}=]*[.?!]")
 """A paragraph of prose: no table, no markup, no code, and it ends where a sentence ends."""
@@ -19,8 +25,9 @@ _SENTENCE_END = re.compile(r"(?<=[a-z)][.?!]) (?=[A-Z])")
 def documents() -> list[tuple[str, ...]]:
     """Gives the passages of every document; no passage stands in two documents.
 
-    Documents are topics of the Python reference, descriptions of scikit-learn's data, and packages' descriptions, in
-    the order of their names. What is installed decides what there is.
+    Documents are topics of the Python reference, what modules of the standard library say of themselves, descriptions of
+    scikit-learn's data, and packages' descriptions, in the order of their names. What is installed decides what there
+    is.
     """
     seen: set[str] = set()
     found = []
@@ -35,11 +42,22 @@ def documents() -> list[tuple[str, ...]]:
 def _texts() -> Iterator[tuple[str, str]]:
     for topic, text in topics.topics.items():
         yield f"python {topic}", text
+    library = Path(sysconfig.get_path("stdlib"))
+    for path in library.rglob("*.py"):
+        place = path.relative_to(library)
+        if LEFT_OUT.isdisjoint(place.parts):
+            yield f"module {place.as_posix()}", _docstrings(path.read_text(encoding="utf-8", errors="replace"))
     for file in resources.files("sklearn.datasets.descr").iterdir():
         if file.name.endswith(".rst"):
             yield f"scikit-learn {file.name}", file.read_text(encoding="utf-8")
     for distribution in metadata.distributions():
         yield f"package {distribution.name.lower()}", str(distribution.metadata.get_payload() or "")
+
+
+def _docstrings(source: str) -> str:
+    nodes = ast.walk(ast.parse(source)) if '"""' in source else ()
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return "\n\n".join(ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds))
 
 
 def _passages(text: str) -> Iterator[str]:

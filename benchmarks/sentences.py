@@ -20,7 +20,7 @@ from benchmarks.english import documents
 from benchmarks.zoo.command import haqc
 from benchmarks.zoo.minilm import SentenceEncoder, encoder, tokenise
 
-SHARES = (0.6, 0.15)
+SHARES = (0.75, 0.1)
 """Of all passages: to calibrate with, and to search with. The rest is reported on."""
 
 PAIRS = (

@@ -19,7 +19,7 @@ _SENSITIVITY_WORK = 4e12
 _SCORE_WORK = 256e9
 _SHORT_WORK = 128e9
 _LONG_WORK = 8e12
-_RECONSTRUCT_WORK = 4e12
+_RECONSTRUCT_WORK = 10e12
 _PROBE_WORK = 8e9
 _TRAINING_FACTOR = 3
 """A training step runs forward once and backward at twice the work."""

@@ -50,7 +50,7 @@ def reconstruct(
         network: the quantised mirror, at the float network's parameters.
         original: the float network's parameters, by name.
         logits: tensor at the end of the last stretch (the input of a final Softmax).
-        split: samples, whose labels are not read; about a thousand do.
+        split: samples, whose labels are not read; some thousands do.
         fitting: how long and how fast.
         seed: of the order of the samples and of the values that are exchanged.
         advance: called with the number of samples after each step.

@@ -30,7 +30,7 @@ class Fitting:
     """
 
     samples: int = 9_600
-    kept: int = 1_024
+    kept: int = 2_560
     batch: int = 32
     relative_rate: float = 0.01
     step_rate: float = 0.003
