@@ -25,9 +25,9 @@ _SENTENCE_END = re.compile(r"(?<=[a-z)][.?!]) (?=[A-Z])")
 def documents() -> list[tuple[str, ...]]:
     """Gives the passages of every document; no passage stands in two documents.
 
-    Documents are topics of the Python reference, what modules of the standard library say of themselves, descriptions of
-    scikit-learn's data, and packages' descriptions, in the order of their names. What is installed decides what there
-    is.
+    Documents are topics of the Python reference, what modules of the standard library say of themselves,
+    descriptions of scikit-learn's data, and packages' descriptions, in the order of their names. What is installed
+    decides what there is.
     """
     seen: set[str] = set()
     found = []
