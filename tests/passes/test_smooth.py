@@ -20,7 +20,7 @@ from tests.passes.small_graphs import Builder, Prepared, samples
 OUTLIER = 3
 
 
-def _block(*, reads_mean: bool = False) -> ModelProto:
+def outlying(*, reads_mean: bool = False) -> ModelProto:
     """A feed-forward block between two normalisations, one channel of which is forty times the others."""
     b = Builder()
     gain = np.where(np.arange(8) == OUTLIER, 40.0, 1.0)
@@ -59,7 +59,7 @@ def _output(model: ir.Model) -> np.ndarray:
 
 
 def test_a_scaled_model_computes_the_same_and_its_outlier_is_gone() -> None:
-    model = clean(ir.from_proto(_block()))
+    model = clean(ir.from_proto(outlying()))
     before = _largest(model, ("first", "narrow"))
     even = _even(model)
     np.testing.assert_allclose(_output(even), _output(model), rtol=1e-5, atol=1e-6)
@@ -71,19 +71,19 @@ def test_a_scaled_model_computes_the_same_and_its_outlier_is_gone() -> None:
 
 
 def test_the_model_given_is_not_changed() -> None:
-    model = clean(ir.from_proto(_block()))
+    model = clean(ir.from_proto(outlying()))
     content = onnxfile.serialise(model)
     _even(model)
     assert onnxfile.serialise(model) == content
 
 
 def test_tensors_that_other_operators_read_stay() -> None:
-    assert smoothable(clean(ir.from_proto(_block()))) == ("first", "narrow", "last")
-    assert smoothable(clean(ir.from_proto(_block(reads_mean=True)))) == ("narrow", "last")
+    assert smoothable(clean(ir.from_proto(outlying()))) == ("first", "narrow", "last")
+    assert smoothable(clean(ir.from_proto(outlying(reads_mean=True)))) == ("narrow", "last")
 
 
 def test_a_scaled_tensor_has_one_quantiser_and_the_sum_reads_its_codes() -> None:
-    model = clean(ir.from_proto(_block()))
+    model = clean(ir.from_proto(outlying()))
     even = _even(model)
     tensors = [{operand.tensor for operand in parse(bind(one), "block").operands} for one in (model, even)]
     assert tensors[0] == tensors[1]
@@ -92,7 +92,7 @@ def test_a_scaled_tensor_has_one_quantiser_and_the_sum_reads_its_codes() -> None
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_file_of_a_scaled_model_holds(seed: int) -> None:
-    model = clean(ir.from_proto(_block()))
+    model = clean(ir.from_proto(outlying()))
     even = _even(model)
     prepared = Prepared.of(ir.to_proto(even))
     quantised = prepared.quantise(prepared.random_policy(seed))
@@ -100,7 +100,7 @@ def test_the_file_of_a_scaled_model_holds(seed: int) -> None:
 
 
 def test_even_channels_stay_as_they_are() -> None:
-    model = clean(ir.from_proto(_block()))
+    model = clean(ir.from_proto(outlying()))
     assert smooth(model, {name: np.ones(8, np.float32) for name in smoothable(model)}) is None
 
 
