@@ -1,6 +1,6 @@
 """Measures uniform widths on the real networks of ``../shared/data``, with and without training.
 
-    python -m benchmarks.uniform [--out build/uniform] [--only resnet8] [--only W4A4] [--only labels] [--print]
+    python -m benchmarks.uniform [--out build/uniform] [--only resnet8] [--only W4A4] [--samples 600000] [--print]
 
 First and last layers are at 8/8, as by default, and so is what only sums and poolings read. Each cell is what
 ``haqc compile`` gives a policy, without a search: *calibrated* alone, *reconstructed* (what a compile without training
@@ -68,11 +68,13 @@ class Subject:
         network: the network and its data.
         way: one of :data:`WAYS`.
         out: where float networks are kept.
+        length: training samples of each network, the float one too; ``None`` for as many as a compile takes.
     """
 
     network: Network
     way: str
     out: Path
+    length: int | None = None
 
     @cached_property
     def request(self) -> Request:
@@ -81,7 +83,9 @@ class Subject:
         trains = self.way in ("labels", "distilled")
         demands = (Demand.parse("energy=1.0"),)
         request = Request(self.network.model, "edge", demands, self.out, str(self.network.data), label_share=share)
-        return request if trains else replace(request, finetune=0, final_finetune=0)
+        return (
+            replace(request, final_finetune=self.samples) if trains else replace(request, finetune=0, final_finetune=0)
+        )
 
     @cached_property
     def problem(self) -> Problem:
@@ -190,14 +194,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path("build/uniform"))
     parser.add_argument("--only", action="append", default=[], help="only cells whose name contains this (and all)")
+    parser.add_argument("--samples", type=int, help="training samples of each network; kept in a folder of their own")
     parser.add_argument("--print", action="store_true", help="measure nothing; print what was measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    out = arguments.out if arguments.samples is None else arguments.out / str(arguments.samples)
     print("| " + " | ".join(TITLES) + " |")
     print("|" + "---|" * len(TITLES))
-    for network in real_networks(arguments.out):
+    for network in real_networks(out):
         for way in WAYS:
-            subject = Subject(network, way, arguments.out)
+            subject = Subject(network, way, out, arguments.samples)
             for widths in WIDTHS:
                 name = f"{network.name}-{widths}-{way}"
                 if all(word in name for word in arguments.only):
