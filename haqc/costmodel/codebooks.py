@@ -74,9 +74,10 @@ class CodebookTable:
         parts: list[tuple[tuple[str, ...], Reals]] = [
             ((), np.array([math.nan, math.nan, self.other_bytes + SHARED_BYTES]))
         ]
+        fixed = space.narrowest.widths
         for operand in self.graph.operands:
             tensor, axis = operand.tensor, Axis.of(space, (operand.tensor,))
-            widths = axis.bits(tensor, space.narrowest.widths[tensor])
+            widths = axis.bits(tensor, fixed[tensor])
             sizes = [(0.0, 0.0, self._bytes(tensor, bits)) for bits in widths.ravel().tolist()]
             parts.append((axis.tensors, np.array(sizes).reshape(*axis.shape, FIGURES)))
         return gather(space, parts, [Moment(self.linear.schedule.peak_bytes({}, FLOAT_BITS), {})])

@@ -22,7 +22,7 @@ from haqc.mirror.quantised import QuantisedMirror
 from haqc.mirror.stretch import Stretch
 from haqc.reconstruct.biases import correct, level
 from haqc.reconstruct.fit import Fitting, Sides, fit
-from haqc.reconstruct.parts import always, first_inputs, over, stretches
+from haqc.reconstruct.parts import Original, first_inputs, over, stretches
 from haqc.reconstruct.ranges import clip
 from haqc.recovery import Reconstruction
 
@@ -59,13 +59,12 @@ def reconstruct(
     parts = stretches(mirror, logits, {**network.weights, **network.codebooks}, split)
     each = split.samples_per_run
     inputs = first_inputs(mirror, split, min(fitting.kept, _affordable(mirror, parts, first_inputs(mirror, split, 2))))
-    exact = actual = given = dict(zip(mirror.inputs, inputs, strict=True))
-    floating = {name: always(*mirror.tensors([array])) for name, array in original.items()}
+    teacher = Original.of(mirror, original, parts, inputs, each)
+    actual = teacher.given
     generator = torch.Generator().manual_seed(seed)
     ends, before, after = [], [], []
-    for stretch in parts:
+    for stretch, exact, target in teacher.walk():
         start = stretch.start(actual)
-        target = over(stretch, stretch.start(exact), floating, each)
         variance = float((target - target.mean(dim=0)).square().mean()) + _SMALLEST_VARIANCE
         sides = Sides(stretch.start(exact), start, target, variance)
         plain, state = over(stretch, start, network.quantisers, each), network.state()
@@ -78,7 +77,7 @@ def reconstruct(
             ends.append(stretch.wanted)
             before.append(sides.error(plain))
             after.append(sides.error(found))
-        exact, actual = {**given, stretch.wanted: target}, {**given, stretch.wanted: found}
+        actual = teacher.behind(stretch, found)
     return Reconstruction(tuple(ends), tuple(before), tuple(after), len(inputs[0]))
 
 

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from haqc.data.split import Split
 from haqc.graph import Layer
-from haqc.mirror import Mirror
-from haqc.mirror.module import Quantiser
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.mirror.step import Step
 from haqc.mirror.stretch import Stretch
-from haqc.reconstruct.parts import always, first_inputs, over, stretches
+from haqc.reconstruct.parts import Original, first_inputs, over, stretches
 
 SAMPLES = 256
 """Samples whose means are taken, at most."""
@@ -38,18 +36,14 @@ def correct(network: QuantisedMirror, original: Mapping[str, np.ndarray], logits
         logits: tensor at the end of the last layer that matters.
         split: samples, whose labels are not read.
     """
-    mirror, each = network.mirror, split.samples_per_run
-    floating = _floating(mirror, original)
-    exact = actual = given = dict(zip(mirror.inputs, first_inputs(mirror, split, SAMPLES), strict=True))
-    for part in stretches(mirror, logits, {**network.weights, **network.codebooks}, split):
+    teacher = _teacher(network, original, logits, split)
+    each, actual = teacher.samples_per_run, teacher.given
+    for part, exact, _ in teacher.walk():
         for layer, step in _biased(network, part.steps):
-            inner = Stretch.of(mirror, part.given, step.outputs[0])
-            wanted = over(inner, inner.start(exact), floating, each)
+            inner = Stretch.of(network.mirror, part.given, step.outputs[0])
             found = over(inner, inner.start(actual), network.quantisers, each)
-            _move(network, layer.bias, _means(wanted) - _means(found))
-        target = over(part, part.start(exact), floating, each)
-        found = over(part, part.start(actual), network.quantisers, each)
-        exact, actual = {**given, part.wanted: target}, {**given, part.wanted: found}
+            _move(network, layer.bias, _means(teacher.run(inner, exact)) - _means(found))
+        actual = teacher.behind(part, over(part, part.start(actual), network.quantisers, each))
 
 
 @torch.no_grad()
@@ -67,21 +61,26 @@ def level(network: QuantisedMirror, original: Mapping[str, np.ndarray], logits: 
         logits: tensor at the end of the last layer that matters.
         split: samples, whose labels are not read.
     """
-    mirror, each = network.mirror, split.samples_per_run
-    floating, quantisers = _floating(mirror, original), network.quantisers
-    exact = given = dict(zip(mirror.inputs, first_inputs(mirror, split, SAMPLES), strict=True))
-    for part in stretches(mirror, logits, {**network.weights, **network.codebooks}, split):
+    mirror, quantisers = network.mirror, network.quantisers
+    teacher = _teacher(network, original, logits, split)
+    for part, exact, _ in teacher.walk():
         for layer, step in _biased(network, part.steps):
-            data, output = (Stretch.of(mirror, part.given, name) for name in (step.inputs[0], step.outputs[0]))
-            values = over(data, data.start(exact), floating, each)
-            wanted = _means(over(output, output.start(exact), floating, each))
+            values, wanted = (
+                teacher.run(Stretch.of(mirror, part.given, name), exact) for name in (step.inputs[0], step.outputs[0])
+            )
             constant = _means(values).reshape(1, -1, *[1] * (values.ndim - 2)).expand(1, *values.shape[1:])
             known = {step.inputs[0]: constant} | {name: mirror.value(name) for name in step.inputs[1:] if name}
             read = {name: quantisers[name](value) if name in quantisers else value for name, value in known.items()}
-            change = wanted - _means(step.run(read)[0])
+            change = _means(wanted) - _means(step.run(read)[0])
             if bool((change.abs() < LARGEST_CHANGE * mirror.value(layer.bias).abs()).all()):
                 _move(network, layer.bias, change)
-        exact = {**given, part.wanted: over(part, part.start(exact), floating, each)}
+
+
+def _teacher(network: QuantisedMirror, original: Mapping[str, np.ndarray], logits: str, split: Split) -> Original:
+    """Gives the float network on the first samples."""
+    mirror = network.mirror
+    parts = stretches(mirror, logits, {**network.weights, **network.codebooks}, split)
+    return Original.of(mirror, original, parts, first_inputs(mirror, split, SAMPLES), split.samples_per_run)
 
 
 def _biased(network: QuantisedMirror, steps: tuple[Step, ...]) -> Iterator[tuple[Layer, Step]]:
@@ -105,7 +104,3 @@ def _move(network: QuantisedMirror, name: str, change: Tensor) -> None:
 def _means(value: Tensor) -> Tensor:
     """Gives the mean of each channel, of a tensor ``[samples, channels, ...]``."""
     return value.double().mean(dim=(0, *range(2, value.ndim))).float()
-
-
-def _floating(mirror: Mirror, original: Mapping[str, np.ndarray]) -> dict[str, Quantiser]:
-    return {name: always(*mirror.tensors([array])) for name, array in original.items()}

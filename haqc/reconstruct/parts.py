@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,6 +50,51 @@ def over(
     return torch.cat([stretch.run(part, quantisers) for part in parts])
 
 
-def always(tensor: Tensor) -> Quantiser:
-    """Makes a quantiser that gives one tensor, whatever it reads."""
+@dataclass(frozen=True)
+class Original:
+    """The float network beside a quantised one, stretch by stretch, on the same samples.
+
+    Attributes:
+        parts: the stretches, in order.
+        given: the network's inputs, by name.
+        floating: gives the float network's parameters, by name, whatever the mirror holds.
+        samples_per_run: as many samples as the model takes at a time, ``None`` where any number will do.
+    """
+
+    parts: tuple[Stretch, ...]
+    given: Mapping[str, Tensor]
+    floating: Mapping[str, Quantiser]
+    samples_per_run: int | None
+
+    @classmethod
+    def of(
+        cls,
+        mirror: Mirror,
+        parameters: Mapping[str, np.ndarray],
+        parts: tuple[Stretch, ...],
+        inputs: tuple[Tensor, ...],
+        samples_per_run: int | None,
+    ) -> Original:
+        """Takes the float network's parameters and its inputs."""
+        floating = {name: _always(*mirror.tensors([array])) for name, array in parameters.items()}
+        return cls(parts, dict(zip(mirror.inputs, inputs, strict=True)), floating, samples_per_run)
+
+    def run(self, stretch: Stretch, known: Mapping[str, Tensor]) -> Tensor:
+        """Gives what a stretch of the float network makes of what is known."""
+        return over(stretch, stretch.start(known), self.floating, self.samples_per_run)
+
+    def behind(self, part: Stretch, value: Tensor) -> Mapping[str, Tensor]:
+        """Gives what is known behind a stretch that gave a value."""
+        return {**self.given, part.wanted: value}
+
+    def walk(self) -> Iterator[tuple[Stretch, Mapping[str, Tensor], Tensor]]:
+        """Yields each stretch, what is known before it in the float network, and what that gives at its end."""
+        known = self.given
+        for part in self.parts:
+            value = self.run(part, known)
+            yield part, known, value
+            known = self.behind(part, value)
+
+
+def _always(tensor: Tensor) -> Quantiser:
     return lambda _: tensor

@@ -70,7 +70,7 @@ def moments(
         weights: names of the weights.
         batches: calibration inputs; iterated once for as many weights as there is room for.
     """
-    for some in _affordable({weight: Sums.of(mirror, graph, weight) for weight in weights}):
+    for some in _affordable(Sums.of(mirror, graph, weights)):
         sums = {one.key: one for parts in some.values() for one in parts}
         tensors = tuple(dict.fromkeys(one.data for one in sums.values()))
         for batch in batches if sums else ():

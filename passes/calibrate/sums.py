@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -43,17 +45,26 @@ class Sums:
         self.square = torch.zeros(kept if is_long else (*kept, self._inputs), dtype=torch.float64)
 
     @classmethod
-    def of(cls, mirror: Mirror, graph: Graph, weight: str) -> tuple[Sums, ...]:
-        """Makes those of all layers that read a weight; none where one of them is no product, or reads it reshaped."""
+    def of(cls, mirror: Mirror, graph: Graph, weights: Iterable[str]) -> dict[str, tuple[Sums, ...]]:
+        """Makes those of all layers that read each weight.
+
+        There are none where one of the layers is no product, or reads the weight reshaped.
+        """
         steps = {step.name: step for step in mirror.steps}
-        found = []
+        readers: dict[str, list[Layer]] = {}
         for layer in graph.layers:
-            if layer.weight == weight:
-                step, value = steps.get(layer.nodes[0]), mirror.value(weight)
-                is_dense, is_known = layer.op in ("Gemm", "MatMul"), layer.op in ("Conv", "ConvTranspose")
-                if step is None or step.inputs[1] != weight or not (is_known or (is_dense and value.ndim == 2)):
-                    return ()
-                found.append(cls(layer, step, value))
+            readers.setdefault(layer.weight, []).append(layer)
+        return {weight: cls._of_readers(mirror.value(weight), readers.get(weight, []), steps) for weight in weights}
+
+    @classmethod
+    def _of_readers(cls, value: Tensor, layers: list[Layer], steps: Mapping[str, Step]) -> tuple[Sums, ...]:
+        found = []
+        for layer in layers:
+            step = steps.get(layer.nodes[0])
+            is_dense, is_known = layer.op in ("Gemm", "MatMul"), layer.op in ("Conv", "ConvTranspose")
+            if step is None or step.inputs[1] != layer.weight or not (is_known or (is_dense and value.ndim == 2)):
+                return ()
+            found.append(cls(layer, step, value))
         return tuple(found)
 
     @property

@@ -18,8 +18,9 @@ from haqc.passes.search.evaluator import Account
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.predictor import Predictor
 from haqc.passes.search.problem import Problem, Widths
+from haqc.passes.search.sampling import distinct
 from haqc.passes.search.state import STATE_SIZE
-from haqc.passes.search.walk import Margin, Path
+from haqc.passes.search.walk import Margin, Path, propose
 from haqc.passes.search.weighing import Weighing
 from haqc.policy import Policy
 from haqc.result import Trial
@@ -60,11 +61,7 @@ def propose_ddpg(problem: Problem, account: Account, options: SearchOptions) -> 
         return
     proposer = Proposer(problem, account, options)
     proposer.learn(account.known)
-    while account.remaining:
-        policies = proposer.batch()
-        if not policies:
-            return
-        proposer.learn(account.evaluate(policies))
+    propose(proposer, account)
 
 
 class Proposer:
@@ -92,23 +89,21 @@ class Proposer:
         """
         count = min(self._batch, self._account.remaining)
         half = max(1, count * CANDIDATES // 2)
-        known = {trial.policy.key for trial in self._account.known}
+        trials = self._account.known
+        known = {trial.policy.key for trial in trials}
+        predictor = Predictor.of(self._problem, trials) if len(trials) >= LEAST_TRIALS else None
         walks = self._fresh(self._walks(), half, known)
-        changes = self._fresh(self._changes(), half, known | walks.keys()) if self._account.known else {}
-        if len(self._account.known) < LEAST_TRIALS:
-            return list((walks | changes).values())[:count]
-        predictor = Predictor.of(self._problem, self._account.known)
-        first = _most_promising(predictor, list(walks.values()), 1)
-        taken = {policy.key for policy in first}
-        rest = [policy for key, policy in (walks | changes).items() if key not in taken]
+        known |= {policy.key for policy in walks}
+        changes = self._fresh(self._changes(_incumbents(trials, predictor)), half, known) if trials else []
+        if predictor is None:
+            return (walks + changes)[:count]
+        first = _most_promising(predictor, walks, 1)
+        rest = [policy for policy in walks + changes if policy not in first]
         return first + _most_promising(predictor, rest, count - len(first))
 
     def learn(self, trials: Sequence[Trial]) -> None:
         """Lets the agent learn from what was scored."""
-        for trial in trials:
-            self._agent.remember(self._path.episode(trial.policy, trial.reward))
-        if trials:
-            self._agent.train(len(trials))
+        self._path.teach(self._agent, trials)
 
     def _walks(self) -> Iterator[Policy]:
         """Yields walks of the agent, with noise that grows."""
@@ -117,9 +112,8 @@ class Proposer:
             act = functools.partial(self._agent.act, episode=episode, widening=WIDENING**index)
             yield self._entered(self._path.walk(act))
 
-    def _changes(self) -> Iterator[Policy]:
+    def _changes(self, incumbents: list[Trial]) -> Iterator[Policy]:
         """Yields good trials with a few widths moved, more and more of them, and put back inside the budget."""
-        incumbents = self._incumbents()
         for index in itertools.count():
             widths = self._problem.settled(incumbents[index % len(incumbents)].policy)
             yield self._entered(self._changed(widths, index // len(incumbents)))
@@ -144,24 +138,19 @@ class Proposer:
                 changed[choice.operand.tensor] = choice.widths[int(self._draw.choice(others))]
         return changed
 
-    def _incumbents(self) -> list[Trial]:
-        known = list(self._account.known)
-        if len(known) < LEAST_TRIALS:
-            return sorted(known, key=lambda trial: -trial.accuracy)[:INCUMBENTS]
-        expected, _ = Predictor.of(self._problem, known).predict([trial.policy for trial in known])
-        ranked = sorted(zip(known, expected, strict=True), key=lambda pair: -(pair[0].accuracy + pair[1]))
-        return [trial for trial, _ in ranked[:INCUMBENTS]]
-
     @staticmethod
-    def _fresh(policies: Iterator[Policy], count: int, known: set[str]) -> dict[str, Policy]:
+    def _fresh(policies: Iterator[Policy], count: int, known: set[str]) -> list[Policy]:
         """Takes distinct policies that are not known, as far as there are any within a few tries."""
-        fresh: dict[str, Policy] = {}
-        for policy in itertools.islice(policies, TRIES * count):
-            if policy.key not in known:
-                fresh.setdefault(policy.key, policy)
-            if len(fresh) == count:
-                break
-        return fresh
+        return distinct(itertools.islice(policies, TRIES * count), count, lambda policy: policy.key in known)
+
+
+def _incumbents(trials: Sequence[Trial], predictor: Predictor | None) -> list[Trial]:
+    """Gives the best trials, by what they scored and, where there is a predictor, by what it expects of them."""
+    expected = np.zeros(len(trials))
+    if predictor is not None:
+        expected, _ = predictor.predict([trial.policy for trial in trials])
+    ranked = sorted(zip(trials, expected, strict=True), key=lambda pair: -(pair[0].accuracy + pair[1]))
+    return [trial for trial, _ in ranked[:INCUMBENTS]]
 
 
 def _most_promising(predictor: Predictor, policies: Sequence[Policy], count: int) -> list[Policy]:

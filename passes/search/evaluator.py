@@ -131,6 +131,11 @@ class Account:
         self._progress(self.name, len(self._own), self.allowance, best.accuracy)
         return trials
 
+    def evaluate_all(self, policies: Sequence[Policy], batch: int) -> list[Trial]:
+        """Evaluates policies, so many at a time; raises like :meth:`evaluate`."""
+        starts = range(0, len(policies), batch)
+        return [trial for start in starts for trial in self.evaluate(policies[start : start + batch])]
+
     def close(self) -> AllocatorResult:
         """Gives the allocator's row of the table."""
         best = self._evaluator.best(list(self._own.values())) if self._own else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from haqc.passes.search.evaluator import Account
 from haqc.passes.search.problem import Problem, Widths
-from haqc.passes.search.sampling import drawn
+from haqc.passes.search.sampling import distinct, drawn
 from haqc.passes.search.walk import Wall
 from haqc.policy import Policy
 from haqc.result import Trial
@@ -35,15 +35,10 @@ def propose_evolution(problem: Problem, account: Account, batch: int, seed: int)
     while account.remaining:
         count = min(batch, account.remaining)
         made = generation.founders() if len(trials) < founders else generation.children(trials)
-        policies: dict[str, Policy] = {}
-        for policy in itertools.islice(made, TRIES * count):
-            if not account.has_proposed(policy):
-                policies.setdefault(policy.key, policy)
-            if len(policies) == count:
-                break
+        policies = distinct(itertools.islice(made, TRIES * count), count, account.has_proposed)
         if not policies:
             return
-        trials += account.evaluate(list(policies.values()))
+        trials += account.evaluate(policies)
 
 
 class Generation:

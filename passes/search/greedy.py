@@ -21,9 +21,7 @@ def propose_greedy(problem: Problem, account: Account, batch: int) -> None:
         widths = Descent(problem, weighing.of(problem)).run()
         policy = problem.space.policy(widths)
         policies.setdefault(policy.key, policy)
-    chosen = list(policies.values())[: account.remaining]
-    for start in range(0, len(chosen), batch):
-        account.evaluate(chosen[start : start + batch])
+    account.evaluate_all(list(policies.values())[: account.remaining], batch)
 
 
 class Descent:

@@ -10,7 +10,7 @@ from haqc.passes.search.evaluator import Account
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem
 from haqc.passes.search.state import STATE_SIZE
-from haqc.passes.search.walk import Path, Wall
+from haqc.passes.search.walk import Path, Wall, propose
 from haqc.policy import Policy
 from haqc.result import Trial
 
@@ -34,12 +34,7 @@ def propose_haq(problem: Problem, account: Account, options: SearchOptions) -> N
     if not problem.space.free:
         account.evaluate([problem.space.widest])
         return
-    proposer = Proposer(problem, account, options)
-    while account.remaining:
-        policies = proposer.batch()
-        if not policies:
-            return
-        proposer.learn(account.evaluate(policies))
+    propose(Proposer(problem, account, options), account)
 
 
 class Proposer:
@@ -82,6 +77,4 @@ class Proposer:
 
     def learn(self, trials: Sequence[Trial]) -> None:
         """Lets the agent learn from what its walks scored."""
-        for trial in trials:
-            self._agent.remember(self._path.episode(trial.policy, trial.reward))
-        self._agent.train(len(trials))
+        self._path.teach(self._agent, trials)

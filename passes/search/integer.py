@@ -33,10 +33,7 @@ def propose_integer(problem: Problem, terms: Terms, account: Account, batch: int
             found.setdefault(problem.space.policy(widths).key, (index, widths))
     if not found:
         return
-    policies = [problem.space.policy(widths) for _, widths in found.values()]
-    trials = [
-        trial for start in range(0, len(policies), batch) for trial in account.evaluate(policies[start : start + batch])
-    ]
+    trials = account.evaluate_all([problem.space.policy(widths) for _, widths in found.values()], batch)
     best = max(trials, key=lambda trial: trial.accuracy)  # the first of equal ones: the plain weighing comes first
     weight = WEIGHINGS[found[best.policy.key][0]].of(problem)
     known = [widths for _, widths in found.values()]
@@ -45,5 +42,4 @@ def propose_integer(problem: Problem, terms: Terms, account: Account, batch: int
     while len(known) < count and (widths := program.solve(weight, known, apart)) is not None:
         known.append(widths)
         others.append(problem.space.policy(widths))
-    for start in range(0, len(others), batch):
-        account.evaluate(others[start : start + batch])
+    account.evaluate_all(others, batch)

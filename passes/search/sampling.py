@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from haqc.passes.search.evaluator import Account
@@ -17,16 +19,24 @@ def propose_random(problem: Problem, account: Account, batch: int, seed: int) ->
     """Evaluates policies whose widths are drawn evenly, and narrowed and widened until they fill the budget."""
     draw = np.random.default_rng([seed, 2])
     enter = Wall(problem, spend_slack=True)
-    tries = TRIES * account.allowance
-    while account.remaining and tries:
-        policies: dict[str, Policy] = {}
-        while len(policies) < min(batch, account.remaining) and tries:
-            tries -= 1
-            policy = problem.space.policy(enter(drawn(problem, draw)))
-            if not account.has_proposed(policy):
-                policies.setdefault(policy.key, policy)
-        if policies:
-            account.evaluate(list(policies.values()))
+    tries = range(TRIES * account.allowance)
+    made = (problem.space.policy(enter(drawn(problem, draw))) for _ in tries)
+    while account.remaining:
+        policies = distinct(made, min(batch, account.remaining), account.has_proposed)
+        if not policies:
+            return
+        account.evaluate(policies)
+
+
+def distinct(made: Iterable[Policy], count: int, is_known: Callable[[Policy], bool]) -> list[Policy]:
+    """Takes policies that are not known, each once, until there are so many or no more are made."""
+    taken: dict[str, Policy] = {}
+    for policy in made:
+        if not is_known(policy):
+            taken.setdefault(policy.key, policy)
+        if len(taken) == count:
+            break
+    return list(taken.values())
 
 
 def drawn(problem: Problem, draw: np.random.Generator) -> Widths:

@@ -24,8 +24,7 @@ def propose_uniform(problem: Problem, account: Account, batch: int) -> None:
             fitting[Bits(weight, activation)] = policy
     kept = {fitting[bits].key: fitting[bits] for bits in fitting if not _is_dominated(bits, fitting)}
     ranked = sorted(kept.values(), key=problem.error)[: account.remaining]
-    for start in range(0, len(ranked), batch):
-        account.evaluate(ranked[start : start + batch])
+    account.evaluate_all(ranked, batch)
 
 
 def _offered(problem: Problem, kind: OperandKind) -> list[int]:

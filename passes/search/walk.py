@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
-from haqc.ddpg import Array, Episode
+from haqc.ddpg import Agent, Array, Episode
+from haqc.passes.search.evaluator import Account
 from haqc.passes.search.greedy import Descent
 from haqc.passes.search.problem import Problem, Sensitivity, Widths
 from haqc.passes.search.state import FIRST_ACTION, Step, action_of, plan_steps, width_of
 from haqc.passes.search.wall import confine
 from haqc.policy import Choice, Policy, Space
+from haqc.result import Trial
 
 Act = Callable[[Array], float]
 
@@ -47,11 +50,36 @@ class Path:
             previous = action_of(width, step.choice.widths)
         return asked
 
+    def teach(self, agent: Agent, trials: Sequence[Trial]) -> None:
+        """Lets an agent learn from the walks that execute the policies of trials."""
+        for trial in trials:
+            agent.remember(self.episode(trial.policy, trial.reward))
+        agent.train(len(trials))
+
     def episode(self, policy: Policy, reward: float) -> Episode:
         """Gives the walk that executes a policy: what an agent learns from is what was scored."""
         actions = [action_of(policy.widths[s.choice.operand.tensor], s.choice.widths) for s in self.steps]
         states = [step.state(before) for step, before in zip(self.steps, [FIRST_ACTION, *actions], strict=False)]
         return Episode(np.stack(states), np.asarray(actions, np.float32), reward)
+
+
+class Proposer(Protocol):
+    """An agent at work."""
+
+    def batch(self) -> list[Policy]:
+        """Gives the next policies, none when it has nothing new to propose."""
+
+    def learn(self, trials: Sequence[Trial]) -> None:
+        """Lets it learn from what was scored."""
+
+
+def propose(proposer: Proposer, account: Account) -> None:
+    """Has an agent's proposals evaluated, and the agent learn after each batch, until either comes to an end."""
+    while account.remaining:
+        policies = proposer.batch()
+        if not policies:
+            return
+        proposer.learn(account.evaluate(policies))
 
 
 @dataclass(frozen=True)
