@@ -91,7 +91,8 @@ def inline_jobs() -> Iterator[Jobs]:
     """Has compiles run their jobs in this process."""
     jobs = Jobs()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("haqc.compiler.WorkerPool", lambda bench, count: InlinePool(jobs, bench))
+        for place in ("haqc.compiler", "haqc.stages"):
+            patch.setattr(f"{place}.WorkerPool", lambda bench, count: InlinePool(jobs, bench))
         yield jobs
 
 

@@ -91,6 +91,7 @@ LAYERS = tuple(
         compiler
         enlarge
         equality
+        fingerprint
         frontend
         madeup
         measured_layers
@@ -100,6 +101,7 @@ LAYERS = tuple(
         roles
         samples
         smoothing
+        stages
         stated
         survey
         """,

@@ -1,0 +1,63 @@
+"""Reads what stands behind options: widths, pins, shapes, allocators, small files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from haqc.errors import PolicyError
+from haqc.policy import Bits
+
+if TYPE_CHECKING:
+    from haqc.request import AllocatorName
+
+
+def read_pin(text: str) -> tuple[str, Bits]:
+    """Reads ``NAME=W/A``."""
+    name, equals, widths = text.rpartition("=")
+    match = re.fullmatch(r"([1-8])(?:/([1-8]))?", widths)
+    if not equals or not name or match is None:
+        raise PolicyError(f"pin '{text}' is malformed; write NAME=W/A, for example 'block1.*=8/8'")
+    return name, Bits(int(match[1]), int(match[2] or match[1]))
+
+
+def read_allocators(names: list[str] | None, agent: AllocatorName) -> tuple[AllocatorName, ...]:
+    """Reads the allocators' names; the agent stands in for ``ddpg``."""
+    from haqc.request import ALLOCATORS, USUAL  # noqa: PLC0415 (--help loads no heavy library)
+
+    unknown = [name for name in names or () if name not in ALLOCATORS]
+    if unknown:
+        raise typer.BadParameter(f"'{unknown[0]}' is no allocator; there are {', '.join(ALLOCATORS)}")
+    chosen = USUAL if names is None else [name for given in names for name in ALLOCATORS if name == given]
+    return tuple(dict.fromkeys(agent if name == "ddpg" else name for name in chosen))
+
+
+def read_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """Reads ``NAME=1,3,224,224``, one for each input."""
+    from haqc.dimensions import read_shape  # noqa: PLC0415 (--help loads no heavy library)
+
+    return dict(read_shape(text) for text in texts or [])
+
+
+def read_bits(text: str) -> Bits:
+    """Reads ``8`` or ``W/A``."""
+    match = re.fullmatch(r"([1-8])(?:/([1-8]))?", text)
+    if match is None:
+        raise PolicyError(f"bits '{text}' are malformed; write a width such as 8, or weights/activations such as 4/8")
+    return Bits(int(match[1]), int(match[2] or match[1]))
+
+
+def read_text(path: Path) -> str:
+    """Reads a small text file.
+
+    Raises:
+        PolicyError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise PolicyError(f"'{path}' cannot be read ({reason}); give a policy.json of 'haqc compile'") from error

@@ -1,0 +1,187 @@
+"""The stages of a compile that workers share: each looks whether its result is kept, else runs jobs and keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from haqc import sensitivity
+from haqc.effect import Effect
+from haqc.errors import ModelError, ResumeError
+from haqc.folder import OutputFolder
+from haqc.mirror import Mirror
+from haqc.passes.report.wording import figure
+from haqc.passes.search import SearchOptions, search
+from haqc.plan import FINALISTS, Plan
+from haqc.policy import Policy
+from haqc.problem import Problem
+from haqc.reconstruct import stretches
+from haqc.request import Request
+from haqc.result import SearchResult
+from haqc.samples import Samples
+from haqc.searchlog import SearchLog
+from haqc.ui import Task, Ui
+from haqc.workbench import Bench, Tuned
+from haqc.workers import Job, WorkerPool
+
+
+def start_network(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tuned | None:
+    """Fine-tunes the float network that everything else starts from and learns from; kept for resuming.
+
+    A network at few bits can become no better than what it learns from; where the labels have something to say that
+    the original network does not, they say it to the float network first.
+    """
+    if not plan.start.samples:
+        return None
+    kept = folder.load_tuned("start")
+    if kept is None:
+        task = ui.task("fine-tune: float", plan.start.samples)
+        with WorkerPool(replace(bench, long=plan.start), 1) as pool:
+            (kept,) = pool.run([Job("tune_float")], task.advance)
+        folder.save_tuned("start", kept)
+    return kept
+
+
+def measure_effects(
+    problem: Problem, bench: Bench, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> dict[tuple[str, int], Effect]:
+    """Measures what each free operand alone does at each width; kept for resuming."""
+    free = problem.space.free
+    table = folder.load_table("sensitivity.json", [4 * len(choice.widths) for choice in free])
+    if table is None:
+        runs = sensitivity.parts(bench.probe, bench.run)
+        task = ui.task("sensitivity", runs * sum(len(choice.widths) for choice in free))
+        arguments = [(choice.operand.tensor, choice.widths, run) for run in range(runs) for choice in free]
+        shares = pool.run([Job("shares", each) for each in arguments], task.advance)
+        table = []
+        for index in range(len(free)):  # the shares of an operand stand as far apart as there are operands
+            by_width = zip(*shares[index :: len(free)], strict=True)
+            effects = [Effect.of(each, len(bench.probe)) for each in by_width]
+            table.append([number for effect in effects for number in effect.to_numbers()])
+        folder.save_table("sensitivity.json", table)
+    elif any(number < 0 for row in table for start in (0, 1, 2) for number in row[start::4]):
+        raise ResumeError(f"'{folder.state / 'sensitivity.json'}' is damaged; start again with --force")
+    for choice, row in zip(free, table, strict=True):
+        if not all(map(math.isfinite, row)):
+            raise ModelError(
+                f"what quantising '{choice.operand.tensor}' does to the output cannot be measured: it overflows; "
+                "look for weights that are huge or not a number"
+            )
+    return {
+        (choice.operand.tensor, bits): Effect.of_numbers(row[4 * index : 4 * index + 4])
+        for choice, row in zip(free, table, strict=True)
+        for index, bits in enumerate(choice.widths)
+    }
+
+
+def search_policies(
+    request: Request,
+    problem: Problem,
+    samples: Samples,
+    effects: Mapping[tuple[str, int], Effect],
+    log: SearchLog,
+    pool: WorkerPool,
+    ui: Ui,
+) -> SearchResult:
+    """Runs the allocators; policies that the log knows are not evaluated again."""
+    known = dict(log.accuracy)
+
+    def evaluate(policies: Sequence[Policy]) -> list[float]:
+        fresh = [policy for policy in policies if policy.key not in known]
+        try:
+            scores = pool.run([Job("score", (dict(policy.widths),)) for policy in fresh])
+        except KeyboardInterrupt:
+            pool.restart()
+            raise
+        known.update(zip((policy.key for policy in fresh), scores, strict=True))
+        return [known[policy.key] for policy in policies]
+
+    judge, bars = samples.search, dict[str, Task]()
+    done: dict[str, int] = {}
+
+    def progress(allocator: str, evaluated: int, total: int, best: float) -> None:
+        if allocator not in bars:
+            bars[allocator] = ui.task(f"search: {allocator}", total)
+        words = f"best {figure(judge.value_at(best), judge.metric.traits.unit)}"
+        bars[allocator].advance(evaluated - done.get(allocator, 0), words)
+        done[allocator] = evaluated
+
+    return search(
+        problem.space,
+        problem.budget,
+        problem.table.price,
+        problem.table.terms(problem.space),
+        evaluate,
+        baseline=problem.baseline,
+        float_accuracy=samples.search.float_quality,
+        sensitivity={key: effect.output for key, effect in effects.items()},
+        options=_search_options(request),
+        record=log.record,
+        progress=progress,
+    )
+
+
+def _search_options(request: Request) -> SearchOptions:
+    seconds = math.inf if request.seconds is None else request.seconds
+    return SearchOptions(request.evaluations, seed=request.seed, seconds=seconds, allocators=request.allocators)
+
+
+def rescore_finalists(
+    bench: Bench, found: SearchResult, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> SearchResult:
+    """Scores the best trials again after a longer fine-tune, and gives the search with the best of these as its best.
+
+    The best of many noisy scores is partly the luckiest; a second, independent look costs a few evaluations.
+    """
+    ranked = sorted(found.trials, key=lambda trial: (trial is not found.best, -trial.accuracy))[:FINALISTS]
+    if not bench.middle.samples or len(ranked) < 2:
+        return found
+    name = f"finalists-{hashlib.sha256(''.join(trial.policy.key for trial in ranked).encode()).hexdigest()[:16]}.json"
+    table = folder.load_table(name, [1] * len(ranked))
+    if table is None:
+        task = ui.task("finalists", bench.middle.samples * len(ranked))
+        scores = pool.run([Job("rescore", (dict(trial.policy.widths),)) for trial in ranked], task.advance)
+        table = [[score] for score in scores]
+        folder.save_table(name, table)
+    finalists = tuple((trial, row[0]) for trial, row in zip(ranked, table, strict=True))
+    best = max(finalists, key=lambda finalist: finalist[1])[0]  # the first of equal ones, which is the better trial
+    return replace(found, best=best, finalists=finalists)
+
+
+def tune_winner(
+    bench: Bench, policy: Policy, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> tuple[Tuned | None, Tuned | None]:
+    """Fine-tunes the winner and, by the same recipe, the float network; both are kept for resuming."""
+    if not bench.long.samples:
+        return None, None
+    jobs = {f"tuned-{policy.key}": Job("tune", (dict(policy.widths),))}
+    if bench.long.label_share:  # else it would learn from itself alone
+        jobs["tuned-float"] = Job("tune_float")
+    kept = {name: folder.load_tuned(name) for name in jobs}
+    missing = [name for name, tuned in kept.items() if tuned is None]
+    if missing:
+        task = ui.task("fine-tune", bench.long.samples * len(missing))
+        for name, tuned in zip(missing, pool.run([jobs[name] for name in missing], task.advance), strict=True):
+            folder.save_tuned(name, tuned)
+            kept[name] = tuned
+    winner, *floating = kept.values()
+    return winner, floating[0] if floating else None
+
+
+def recover_winner(
+    bench: Bench, policy: Policy, mirror: Mirror, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> Tuned | None:
+    """Reconstructs a winner that is not fine-tuned; it is kept for resuming."""
+    if not bench.fitting.samples:
+        return None
+    name = f"recovered-{policy.key}"
+    recovered = folder.load_tuned(name)
+    if recovered is None:
+        weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
+        count = len(stretches(mirror, bench.logits, weights, bench.train))
+        task = ui.task("reconstruct", bench.fitting.samples * count)
+        (recovered,) = pool.run([Job("recover", (dict(policy.widths),))], task.advance)
+        folder.save_tuned(name, recovered)
+    return recovered
