@@ -84,7 +84,7 @@ class Subject:
         demands = (Demand.parse("energy=1.0"),)
         request = Request(self.network.model, "edge", demands, self.out, str(self.network.data), label_share=share)
         return (
-            replace(request, final_finetune=self.samples) if trains else replace(request, finetune=0, final_finetune=0)
+            replace(request, final_finetune=self.length) if trains else replace(request, finetune=0, final_finetune=0)
         )
 
     @cached_property

@@ -129,13 +129,16 @@ class Worker:
         def offer(name: str) -> None:
             tried[name] = self._score(network)
             best.offer(tried[name], network.state)
-            network.load(plain)
 
         learned = network, self._start, bench.logits, bench.train
         level(*learned)
         offer("levelled biases")
+        network.load(plain)
         correct(*learned)
         offer("corrected biases")
+        level(*learned)
+        offer("corrected, then levelled biases")
+        network.load(plain)
         done = reconstruct(*learned, bench.fitting, bench.seed, advance)
         offer("reconstructed")
         assert best.state is not None

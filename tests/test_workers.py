@@ -17,8 +17,8 @@ from haqc.errors import DataError
 from haqc.judge import Judge
 from haqc.metrics import named
 from haqc.mirror import from_onnx
-from haqc.reconstruct import Fitting
-from haqc.train import Recipe, outputs
+from haqc.reconstruct import Fitting, correct, level
+from haqc.train import Recipe, outputs, runs
 from haqc.workbench import Bench, Tuned, Worker, parameters
 from haqc.workers import Job, WorkerPool, usable_cpus
 from tests.passes.small_graphs import GRAPHS, Prepared
@@ -133,6 +133,33 @@ def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[J
         np.testing.assert_array_equal(undone.state.parameters[name], array)
     for name, array in plain.state().log_scales.items():
         np.testing.assert_array_equal(undone.state.log_scales[name], array)
+
+
+def test_corrected_biases_are_levelled_too(bench: Bench) -> None:
+    """Each score is that of the biases changed by hand; one of three layers has a bias too small to be levelled."""
+    prepared = Prepared.of(GRAPHS["conv_relu"]())
+    x = np.random.default_rng(2).standard_normal((96, 3, 8, 8)).astype(np.float32)
+    split = Split((x,), None, (Transform(),))
+    exact = outputs(from_onnx(prepared.model), "y", split)
+    other = replace(
+        bench,
+        model=onnxfile.serialise(prepared.model),
+        graph=prepared.graph,
+        calibration=prepared.calibration,
+        judge=Judge(named("cosine"), ("y",), split, exact, 1.0),
+        train=split,
+    )
+    widths = dict(prepared.random_policy(3).widths)
+    worker, scores = Worker(other), list[float]()
+    for changes in ((level,), (correct,), (correct, level)):
+        network = worker._quantised(widths)
+        for change in changes:
+            change(network, worker._start, "y", split)
+        scores.append(other.judge.quality(runs(network, ("y",), split, other.run)))
+    tried = _alone(other, Job("recover", (widths,))).recovery.tried
+    assert [*tried] == ["levelled biases", "corrected biases", "corrected, then levelled biases", "reconstructed"]
+    assert [*tried.values()][:3] == scores
+    assert len({*scores}) == 3
 
 
 def test_jobs_begin_with_the_benchs_parameters(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
