@@ -8,6 +8,7 @@ import multiprocessing.connection
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -58,7 +59,7 @@ class WorkerPool:
         for _ in range(self._count):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, self._bench), daemon=True)
-            with _environment(), _without_interrupts():
+            with _environment(), _without_interrupts(), _main_left_alone():
                 process.start()
             theirs.close()
             self._connections.append(ours)
@@ -204,3 +205,17 @@ def _environment() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Has new processes not import the program that started them: a user's script would compile again in each."""
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main)[name] for name in ("__file__", "__spec__") if vars(main).get(name) is not None}
+    for name in hidden:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)

@@ -12,8 +12,8 @@ from haqc.budget import Demand
 from haqc.cli.application import app
 from haqc.cli.options import AsJson, Data, Metric, Model, Quiet, Shapes, TargetName
 from haqc.cli.reading import read_allocators, read_pin, read_shapes
-from haqc.cli.terminal import terminal
 from haqc.errors import Interrupted
+from haqc.terminal import terminal
 
 
 @app.command("compile", epilog="Example: haqc compile model.onnx --target edge --budget energy=0.5 --data images.npz")

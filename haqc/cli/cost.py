@@ -10,8 +10,9 @@ import typer
 
 from haqc.cli.application import app
 from haqc.cli.options import Model, Shapes
-from haqc.cli.reading import read_bits, read_shapes, read_text
+from haqc.cli.reading import read_shapes
 from haqc.errors import PolicyError, TargetError
+from haqc.policy import Bits
 
 
 @app.command("cost", epilog="Example: haqc cost model.onnx --target cloud --bits 4/8")
@@ -40,7 +41,7 @@ def cost_command(
         raise PolicyError("give either --bits or --policy, not both")
     if (target is None) == (compare is None):
         raise TargetError("give either --target with one target, or --compare with several; 'haqc targets' lists them")
-    widths = read_bits(bits or "8")
+    widths = Bits.parse(bits or "8")
     from haqc import console, targets  # noqa: PLC0415
     from haqc import policy as policies  # noqa: PLC0415
     from haqc.frontend import pose  # noqa: PLC0415
@@ -51,7 +52,7 @@ def cost_command(
     if policy is None:
         chosen = [policies.plain_on(graph, chip.precision, widths.weight, widths.activation) for chip in chips]
     else:
-        chosen = [policies.load(graph, read_text(policy), str(policy))] * len(chips)
+        chosen = [policies.read(graph, policy)] * len(chips)
     priced = [cost(graph, chip, one, batch=batch, mode=mode) for chip, one in zip(chips, chosen, strict=True)]
     contents = [report.to_json() for report in priced]
     if output == "json":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -40,24 +39,3 @@ def read_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
     from haqc.dimensions import read_shape  # noqa: PLC0415 (--help loads no heavy library)
 
     return dict(read_shape(text) for text in texts or [])
-
-
-def read_bits(text: str) -> Bits:
-    """Reads ``8`` or ``W/A``."""
-    match = re.fullmatch(r"([1-8])(?:/([1-8]))?", text)
-    if match is None:
-        raise PolicyError(f"bits '{text}' are malformed; write a width such as 8, or weights/activations such as 4/8")
-    return Bits(int(match[1]), int(match[2] or match[1]))
-
-
-def read_text(path: Path) -> str:
-    """Reads a small text file.
-
-    Raises:
-        PolicyError: it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise PolicyError(f"'{path}' cannot be read ({reason}); give a policy.json of 'haqc compile'") from error

@@ -11,7 +11,7 @@ import typer
 from haqc.cli.application import app
 from haqc.cli.options import AsJson, Data, Metric, Quiet, Shapes
 from haqc.cli.reading import read_shapes
-from haqc.cli.terminal import terminal
+from haqc.terminal import terminal
 
 
 @app.command("verify", epilog="Example: haqc verify model.haqc")

@@ -6,8 +6,8 @@ it.
 """
 
 from haqc.policy.choices import Choice
-from haqc.policy.file import load
+from haqc.policy.file import load, read
 from haqc.policy.policy import POLICY_SCHEMA, Bits, Policy, baseline, plain
 from haqc.policy.space import Space, plain_on
 
-__all__ = ["POLICY_SCHEMA", "Bits", "Choice", "Policy", "Space", "baseline", "load", "plain", "plain_on"]
+__all__ = ["POLICY_SCHEMA", "Bits", "Choice", "Policy", "Space", "baseline", "load", "plain", "plain_on", "read"]

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from haqc.errors import PolicyError, nearest
 from haqc.graph import FULL_BITS, Graph
 from haqc.policy.policy import POLICY_SCHEMA, Bits, Policy
+
+_LARGEST_BYTES = 1 << 28
+
+
+def read(graph: Graph, path: Path) -> Policy:
+    """Reads the ``policy.json`` at ``path`` for ``graph``.
+
+    Raises:
+        PolicyError: it cannot be read, or what :func:`load` raises.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise PolicyError(f"'{path}' is larger than any policy; give a policy.json of 'haqc compile'")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise PolicyError(f"'{path}' cannot be read ({reason}); give a policy.json of 'haqc compile'") from error
+    return load(graph, text, str(path))
 
 
 def load(graph: Graph, text: str, source: str) -> Policy:

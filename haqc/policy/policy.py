@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from haqc.errors import PolicyError
 from haqc.graph import FULL_BITS, Graph, Layer, Operand
 
 POLICY_SCHEMA = 1
@@ -19,6 +21,23 @@ class Bits:
 
     weight: int
     activation: int
+
+    @classmethod
+    def parse(cls, text: str) -> Bits:
+        """Reads ``8``, or ``W/A``.
+
+        Raises:
+            PolicyError: the text is neither.
+
+        >>> Bits.parse("4/8").activation
+        8
+        """
+        match = re.fullmatch(r"([1-8])(?:/([1-8]))?", text)
+        if match is None:
+            raise PolicyError(
+                f"bits '{text}' are malformed; write a width such as 8, or weights/activations such as 4/8"
+            )
+        return cls(int(match[1]), int(match[2] or match[1]))
 
     def __str__(self) -> str:
         return f"{self.weight}/{self.activation}"

@@ -1,0 +1,98 @@
+"""What a compile may be told beside model, target and budget, and how Python says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from haqc.budget import Demand
+from haqc.dimensions import Shape
+from haqc.errors import PolicyError
+from haqc.policy import Bits
+from haqc.request import Request
+
+if TYPE_CHECKING:
+    from haqc.calibration import QuantiserName, Ranges
+    from haqc.request import AllocatorName, DeviceChoice, Weights
+
+Widths = str | int | tuple[int, int] | Bits
+
+
+class Options(TypedDict, total=False):
+    """The options of :func:`haqc.compile`: fields of :class:`haqc.request.Request`, which says what each means."""
+
+    metric: str | None
+    shapes: Mapping[str, Shape]
+    mode: str | None
+    seed: int
+    jobs: int | None
+    device: DeviceChoice
+    finetune: int | None
+    final_finetune: int | None
+    reconstruct: int | None
+    label_share: float | None
+    evaluations: int
+    seconds: float | None
+    allocators: Sequence[AllocatorName]
+    min_bits: int
+    pins: Mapping[str, Widths]
+    default_pins: bool
+    weights: Weights
+    quantiser: QuantiserName
+    ranges: Ranges | None
+    equalise: bool
+    resume: bool
+    force: bool
+
+
+def read_widths(widths: Widths) -> Bits:
+    """Reads widths as a person writes them.
+
+    Raises:
+        PolicyError: they are none.
+
+    >>> str(read_widths("4/8")), str(read_widths(3)), str(read_widths((2, 4)))
+    ('4/8', '3/3', '2/4')
+    """
+    if isinstance(widths, Bits):
+        return widths
+    text = "/".join(map(str, widths)) if isinstance(widths, tuple) else str(widths)
+    return Bits.parse(text)
+
+
+def demands_of(budget: str | Sequence[str] | Mapping[str, str | float]) -> tuple[Demand, ...]:
+    """Reads a budget.
+
+    Raises:
+        BudgetError: a part of it is malformed.
+
+    >>> [demand.text for demand in demands_of({"energy": 0.5, "latency": "10ms"})]
+    ['energy=0.5', 'latency=10ms']
+    """
+    if isinstance(budget, str):
+        texts = [budget]
+    elif isinstance(budget, Mapping):
+        texts = [f"{metric}={value}" for metric, value in budget.items()]
+    else:
+        texts = list(budget)
+    return tuple(Demand.parse(text) for text in texts)
+
+
+def asked(
+    model: Path, target: str, demands: tuple[Demand, ...], out: Path, source: str | None, options: Options
+) -> Request:
+    """Gives the request that the arguments make.
+
+    Raises:
+        PolicyError: an option that there is not, or widths that are none.
+    """
+    unknown = sorted(set(options) - set(Options.__annotations__))
+    if unknown:
+        raise PolicyError(f"there is no option '{unknown[0]}'; there are {', '.join(sorted(Options.__annotations__))}")
+    given: dict[str, Any] = dict(options)
+    if "pins" in given:
+        given["pins"] = {pattern: read_widths(widths) for pattern, widths in given["pins"].items()}
+    if "allocators" in given:
+        given["allocators"] = tuple(given["allocators"])
+    return Request(model=model, target=target, demands=demands, out=out, data=source, **given)
