@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from haqc import onnxfile
+from haqc import onnxfile, stages
 from haqc.calibration import Calibration
+from haqc.case import Case
+from haqc.clock import Clock
 from haqc.data import Split
 from haqc.effort import Effort
 from haqc.enlarge import enlarge
@@ -24,7 +26,33 @@ from haqc.request import Request
 from haqc.runtime import Runtime
 from haqc.samples import Samples
 from haqc.train import outputs
+from haqc.ui import Ui
 from haqc.workbench import Bench, Tuned
+
+
+def make_bench(case: Case, folder: OutputFolder, clock: Clock, ui: Ui) -> tuple[Case, Bench]:
+    """Computes what every policy starts from, whatever the budget: the float network, fine-tuned, and the grids.
+
+    Returns:
+        The case, whose graph lacks what turned out to have no finite range; and what jobs read.
+
+    Raises:
+        HaqcError: the data, the weights or what was kept cannot be used.
+    """
+    request, problem, samples = case.request, case.problem, case.samples
+    with clock.part("finetune"):
+        bench = replace(prepare(request, problem, samples, case.plan), device=case.device)
+        if len(bench.train) > len(samples.dataset.train):
+            ui.say("the float network takes mirror images for the same: they join the training samples")
+        start = stages.start_network(bench, case.plan, folder, ui)
+        if start is not None:
+            bench = start_at(bench, case.mirror, start)
+    with clock.part("calibrate"):
+        calibration = grids(request, case.mirror, problem.space, bench, case.plan.effort, folder)
+        if calibration.unbounded:
+            graph = problem.graph.without(calibration.unbounded)
+            problem = Problem.of(request, problem.model, graph, problem.target)
+    return replace(case, problem=problem), replace(bench, graph=problem.graph, calibration=calibration)
 
 
 def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) -> Bench:

@@ -374,9 +374,9 @@ def test_a_file_that_differs_is_not_emitted(
 ) -> None:
     import onnx_ir as ir
 
-    from haqc import compiler
+    from haqc import winner
 
-    emit = compiler.emit_qcdq
+    emit = winner.emit_qcdq
 
     def emit_wrongly(*arguments: Any) -> Any:
         model = emit(*arguments)
@@ -384,7 +384,7 @@ def test_a_file_that_differs_is_not_emitted(
         scale.const_value = ir.tensor(scale.const_value.numpy() * np.float32(1.5), name=scale.name)
         return model
 
-    monkeypatch.setattr(compiler, "emit_qcdq", emit_wrongly)
+    monkeypatch.setattr(winner, "emit_qcdq", emit_wrongly)
     sentence = haqc.compile_digits(tmp_path / "out", *QUICK).sentence(4)
     assert sentence.startswith("the emitted file does not match the mirror: onnxruntime, unoptimised: the codes of ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".state", "search.jsonl"]
@@ -393,16 +393,16 @@ def test_a_file_that_differs_is_not_emitted(
 def test_a_mirror_that_differs_is_refused(
     haqc: CommandLine, jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from haqc import compiler
+    from haqc import case
 
-    build = compiler.from_onnx
+    build = case.from_onnx
 
     def build_wrongly(model: Any) -> Any:
         mirror = build(model)
         mirror.value("block3.expand.weight").data *= 1.01
         return mirror
 
-    monkeypatch.setattr(compiler, "from_onnx", build_wrongly)
+    monkeypatch.setattr(case, "from_onnx", build_wrongly)
     sentence = haqc.compile_digits(tmp_path / "out").sentence(4)
     assert re.match(r"the mirror differs from the model at output 'logits' by 0\.0\d+ of its largest", sentence)
     assert ", first at tensor 'block3.expand.out' of Conv 'block3.expand'" in sentence

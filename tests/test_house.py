@@ -87,6 +87,7 @@ LAYERS = tuple(
         """
         calibrate_target
         calibrated_file
+        case
         check
         compiler
         enlarge
@@ -104,6 +105,7 @@ LAYERS = tuple(
         stages
         stated
         survey
+        winner
         """,
         """
         __main__
