@@ -9,7 +9,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint wheel-test clean
+.PHONY: help setup demo test check lint docs wheel-test clean
 
 help:  ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1: \2/p' Makefile
@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo 'setting up .venv (a few minutes, once)'
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --constraint constraints.txt setuptools torch==2.13.0
-	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev,docs]'
 	@touch $@
 
 demo: $(READY)  ## compiles the digits example to half of its 8-bit energy
@@ -39,6 +39,9 @@ check: lint  ## lints, checks types, and runs the quick tests: under two minutes
 lint: $(READY)  ## lints and checks types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(READY)  ## builds the site of docs/ in build/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 wheel-test: $(READY)  ## builds the source distribution and the wheel, and runs what they install
 	$(BIN)/python -m pytest tests/test_packaging.py

@@ -308,7 +308,9 @@ def test_every_declared_library_is_pinned() -> None:
             pins[name] = version
     project = PYPROJECT["project"]
     wanted = [
-        re.split(r"[^\w.-]", line)[0] for line in [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+        re.split(r"[^\w.-]", line)[0]
+        for extra in ("dev", "docs")
+        for line in [*project["dependencies"], *project["optional-dependencies"][extra]]
     ]
     assert [name for name in wanted if name not in pins] == []
 
