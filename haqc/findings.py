@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -23,9 +23,6 @@ from haqc.result import AllocatorResult, SearchResult
 from haqc.target import Target
 
 REPORT_SCHEMA = 1
-FORMATS = {"linear": "qcdq", "kmeans": "codebook"}
-"""The format of the emitted file, by how weights are quantised."""
-
 _UNITS = {"energy": "J", "latency": "s", "size": "B", "memory": "B"}
 _PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "onnx-ir", "numpy")
 
@@ -131,7 +128,8 @@ class Findings:
     verification: Mapping[str, Any]
     effects: Mapping[tuple[str, int], Effect]
     fingerprint: Mapping[str, Any]
-    stored: Mapping[str, int]
+    formats: Sequence[Mapping[str, Any]]
+    initialiser_bytes: int
     seconds: Mapping[str, float]
     recovery: Recovery | None = None
 
@@ -151,7 +149,9 @@ class Findings:
             "target": target_json(self.target, self.table),
             "accuracy": self.measured.to_json(self.dataset),
             "cost": _cost(self.table, self.budget, self.policy),
-            "storage": dict(self.stored),
+            "storage": {"initialiser_bytes": self.initialiser_bytes, "file_bytes": self.formats[0]["bytes"]},
+            "stored": self._stored(),
+            "formats": [dict(entry) for entry in self.formats],
             "allocators": [self._allocator(result) for result in self.search.allocators],
             "finalists": [
                 {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": self._value(quality)}
@@ -165,6 +165,16 @@ class Findings:
             "trials": [trial.to_json() | {"accuracy": self._value(trial.accuracy)} for trial in self.search.trials],
             "provenance": {"haqc": __version__, **self.fingerprint},
             "seconds": dict(self.seconds),
+        }
+
+    def _stored(self) -> dict[str, Any]:
+        """Gives the sizes of the weights and of their file, from the least to the most honest."""
+        main = self.formats[0]
+        return {
+            "packed_bytes": self.table.price(self.policy).weight_bytes,
+            "container_bytes": main["container_bytes"],
+            "file_bytes": main["bytes"],
+            "compressed_file_bytes": main["compressed_bytes"],
         }
 
     def _value(self, points: float) -> float | None:
@@ -247,13 +257,12 @@ class Findings:
 
 
 def notes(
-    target: Target, table: PriceList, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any], weights: str
+    target: Target, table: PriceList, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Gives the JSON that the emitted file carries: policy, target, cost and provenance."""
     return {
         "schema": REPORT_SCHEMA,
         "haqc": __version__,
-        "format": FORMATS[weights],
         "policy": policy.to_json(),
         "target": {key: value for key, value in target_json(target, table).items() if key != "sources"},
         "cost": _cost(table, budget, policy),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from haqc.errors import OutputError, ResumeError
+from haqc.formats import MAIN_FILE, beside_files
 from haqc.mirror.quantised import State
 from haqc.probe import Probe
 from haqc.recovery import Recovery
 from haqc.workbench import Tuned
 
-RESULTS = ("model.onnx", "policy.json", "report.json", "report.html", "layers.csv", "search.jsonl")
+RESULTS = (MAIN_FILE, "policy.json", "report.json", "report.html", "layers.csv", "search.jsonl", *beside_files())
 """The files that a compile leaves; nothing half-written ever stands under these names."""
 
 _STATE = ".state"
@@ -95,6 +96,13 @@ class OutputFolder:
         """Writes one of the results whole."""
         with self._whole(self.file(name)) as part:
             part.write_bytes(content)
+
+    def write_formats(self, files: Mapping[str, bytes]) -> None:
+        """Writes the files of all formats, each whole, and removes those of formats that are not among them."""
+        for name in {*beside_files()} - {*files}:
+            self.file(name).unlink(missing_ok=True)
+        for name, content in files.items():
+            self.write(name, content)
 
     def save_tuned(self, name: str, tuned: Tuned) -> None:
         """Keeps a tuned network: numbered arrays, and their names as JSON."""

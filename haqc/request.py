@@ -11,6 +11,7 @@ from haqc.budget import Demand
 from haqc.calibration import QuantiserName, Ranges
 from haqc.dimensions import Shape
 from haqc.errors import BudgetError, PolicyError
+from haqc.formats import FormatName, settled
 from haqc.policy import Bits
 
 Weights = Literal["linear", "kmeans"]
@@ -60,11 +61,13 @@ class Request:
         quantiser: whose quantiser, ``lsq`` or ``haq``.
         ranges: how the ranges of activations are chosen; ``None`` for the quantiser's own way.
         equalise: whether the ranges of neighbouring layers' weights are evened out before anything else.
+        formats: what is written, see :func:`haqc.formats.settled`; none for the usual one.
         resume, force: what to do with a folder that is not empty.
 
     Raises:
         BudgetError: a budget is of something that is not priced.
-        PolicyError: options of quantisation contradict each other, or the quantiser lacks a width that is asked for.
+        PolicyError: options of quantisation contradict each other or the formats, or the quantiser lacks a width that
+            is asked for.
     """
 
     model: Path
@@ -92,10 +95,12 @@ class Request:
     quantiser: QuantiserName = "lsq"
     ranges: Ranges | None = None
     equalise: bool = False
+    formats: tuple[FormatName, ...] = ()
     resume: bool = False
     force: bool = False
 
     def __post_init__(self) -> None:
+        settled(self.formats, is_codebook=self.weights == "kmeans")
         unpriced = next((demand for demand in self.demands if demand.metric != "size"), None)
         if self.weights == "kmeans" and unpriced is not None:
             raise BudgetError(
@@ -114,3 +119,8 @@ class Request:
             and min(self.min_bits, *(min(b.weight, b.activation) for b in self.pins.values()), 8) < 2
         ):
             raise PolicyError("--quantizer haq has no 1-bit grid; give --min-bits 2 and pins of at least 2 bits")
+
+    @property
+    def settled_formats(self) -> tuple[FormatName, ...]:
+        """The formats to write, that of ``model.onnx`` first."""
+        return settled(self.formats, is_codebook=self.weights == "kmeans")

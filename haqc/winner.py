@@ -12,12 +12,12 @@ from haqc.case import Case
 from haqc.clock import Clock
 from haqc.data import Split
 from haqc.effect import Effect
+from haqc.emitted import Emitted
 from haqc.errors import VerificationError
 from haqc.findings import Findings, notes
 from haqc.folder import OutputFolder
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.passes.emit import emit_codebooks, emit_qcdq
 from haqc.passes.report import report
 from haqc.passes.verify import verify
 from haqc.policy import Policy
@@ -64,17 +64,19 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         network = QuantisedMirror(mirror, policy, bench.calibration)
         if winner.tuned is not None:
             network.load(winner.tuned.state)
-        carried = notes(problem.target, problem.table, problem.budget, policy, case.fingerprint, request.weights)
-        emit = emit_qcdq if request.weights == "linear" else emit_codebooks
-        emitted = emit(problem.model, policy, network.codes(), carried)
-        content = onnxfile.serialise(emitted)
+        carried = notes(problem.target, problem.table, problem.budget, policy, case.fingerprint)
+        codes, names = network.codes(), request.settled_formats
+        written = [Emitted.of(name, problem.model, policy, codes, carried, is_main=name == names[0]) for name in names]
+        main = written[0]
     with clock.part("verify"):
         probe = _probe(network, case.samples.dataset.train)
-        verification = verify(emitted, probe)
+        verification = verify(main.model, probe)
         if not verification.ok:
             raise _mismatch(verification.first_difference)
     with clock.part("measure"):
-        measured = case.samples.measure(network, winner.tuned, winner.tuned_float, found, content, case.plan.effort.run)
+        measured = case.samples.measure(
+            network, winner.tuned, winner.tuned_float, found, main.content, case.plan.effort.run
+        )
         if not measured.agrees:
             raise _mismatch(
                 f"its {measured.metric.name} is {measured.value(measured.emitted):.6g} where the mirror's is "
@@ -95,11 +97,12 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         verification=verification.to_json(),
         effects=winner.effects,
         fingerprint=case.fingerprint,
-        stored={"initialiser_bytes": onnxfile.stored_bytes(emitted), "file_bytes": len(content)},
+        formats=[emitted.to_json() for emitted in written],
+        initialiser_bytes=onnxfile.stored_bytes(main.model),
         seconds=clock.seconds,
         recovery=None if winner.tuned is None else winner.tuned.recovery,
     )
-    folder.write("model.onnx", content)
+    folder.write_formats({name: content for emitted in written for name, content in emitted.files.items()})
     folder.write("policy.json", (json.dumps(policy.to_json(), indent=1) + "\n").encode())
     folder.save_probe(probe)
     found_all = findings.to_json()

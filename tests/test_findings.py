@@ -94,10 +94,10 @@ def test_what_the_file_carries(haqc: CommandLine) -> None:
     table = build_table(graph, target)
     full = baseline(graph)
     budget = Budget.resolve((Demand.parse("energy=0.5"), Demand.parse("size=1")), table.price(full), table.batch)
-    carried = notes(target, table, budget, full, {"seed": 3}, "linear")
+    carried = notes(target, table, budget, full, {"seed": 3})
     assert json.loads(json.dumps(carried)) == carried
     assert carried["policy"] == full.to_json()
-    assert (carried["format"], carried["target"]["name"], carried["target"]["batch"]) == ("qcdq", "cloud", 16)
+    assert (carried["target"]["name"], carried["target"]["batch"]) == ("cloud", 16)
     assert carried["provenance"] == {"seed": 3}
     energy, size = carried["cost"]["budget"]
     assert (energy["met"], energy["unit"], energy["share"]) == (False, "J", pytest.approx(2, rel=1e-12))

@@ -34,6 +34,7 @@ LAYERS = tuple(
         dimensions
         effect
         effort
+        formats
         gap
         graph
         hardware
@@ -90,6 +91,7 @@ LAYERS = tuple(
         case
         check
         compiler
+        emitted
         enlarge
         equality
         fingerprint

@@ -14,6 +14,7 @@ from haqc.request import Request
 
 if TYPE_CHECKING:
     from haqc.calibration import QuantiserName, Ranges
+    from haqc.formats import FormatName
     from haqc.request import AllocatorName, DeviceChoice, Weights
 
 Widths = str | int | tuple[int, int] | Bits
@@ -42,6 +43,7 @@ class Options(TypedDict, total=False):
     quantiser: QuantiserName
     ranges: Ranges | None
     equalise: bool
+    formats: Sequence[FormatName]
     resume: bool
     force: bool
 
@@ -93,6 +95,6 @@ def asked(
     given: dict[str, Any] = dict(options)
     if "pins" in given:
         given["pins"] = {pattern: read_widths(widths) for pattern, widths in given["pins"].items()}
-    if "allocators" in given:
-        given["allocators"] = tuple(given["allocators"])
+    for name in {"allocators", "formats"} & {*given}:
+        given[name] = tuple(given[name])
     return Request(model=model, target=target, demands=demands, out=out, data=source, **given)

@@ -10,8 +10,8 @@ import typer
 
 from haqc.budget import Demand
 from haqc.cli.application import app
-from haqc.cli.options import AsJson, Data, Metric, Model, Quiet, Shapes, TargetName
-from haqc.cli.reading import read_allocators, read_pin, read_shapes
+from haqc.cli.options import AsJson, Data, Formats, Metric, Model, Quiet, Shapes, TargetName
+from haqc.cli.reading import read_allocators, read_formats, read_pin, read_shapes
 from haqc.errors import Interrupted
 from haqc.terminal import terminal
 
@@ -119,6 +119,7 @@ def compile_command(
     default_pins: Annotated[
         bool, typer.Option("--default-pins/--no-default-pins", help="Pin the first and last layers at 8/8.")
     ] = True,
+    formats: Formats = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what haqc left in the output folder.")] = False,
     quiet: Quiet = False,
@@ -157,6 +158,7 @@ def compile_command(
         quantiser=quantizer,
         ranges=ranges,
         equalise=equalise,
+        formats=read_formats(formats),
         resume=resume,
         force=force,
     )

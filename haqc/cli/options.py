@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from haqc.formats import CHOICES
+
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
 TargetName = Annotated[
     str, typer.Option("--target", "-t", help="Built-in target, or path of a target file (.toml).", show_default=False)
@@ -35,4 +37,8 @@ Metric = Annotated[
         "package.module:function.",
         show_default="top-1 with class labels, else agreement or cosine",
     ),
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", help=f"What to write: {', '.join(CHOICES)}; repeat it.", show_default="qcdq"),
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from haqc.errors import PolicyError
+from haqc.formats import CHOICES, FormatName
 from haqc.policy import Bits
 
 if TYPE_CHECKING:
@@ -32,6 +33,14 @@ def read_allocators(names: list[str] | None, agent: AllocatorName) -> tuple[Allo
         raise typer.BadParameter(f"'{unknown[0]}' is no allocator; there are {', '.join(ALLOCATORS)}")
     chosen = USUAL if names is None else [name for given in names for name in ALLOCATORS if name == given]
     return tuple(dict.fromkeys(agent if name == "ddpg" else name for name in chosen))
+
+
+def read_formats(names: list[str] | None) -> tuple[FormatName, ...]:
+    """Reads the names of formats."""
+    unknown = next((name for name in names or () if name not in CHOICES), None)
+    if unknown is not None:
+        raise typer.BadParameter(f"'{unknown}' is no format; there are {', '.join(CHOICES)}")
+    return tuple(dict.fromkeys(name for given in names or () for name in CHOICES if name == given))
 
 
 def read_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
