@@ -374,17 +374,15 @@ def test_a_file_that_differs_is_not_emitted(
 ) -> None:
     import onnx_ir as ir
 
-    from haqc import winner
-
-    emit = winner.emit_qcdq
+    from haqc.passes.emit import EMITTERS, emit_qcdq
 
     def emit_wrongly(*arguments: Any) -> Any:
-        model = emit(*arguments)
+        model = emit_qcdq(*arguments)
         scale = next(value for name, value in model.graph.initializers.items() if "scale" in name and value.uses())
         scale.const_value = ir.tensor(scale.const_value.numpy() * np.float32(1.5), name=scale.name)
         return model
 
-    monkeypatch.setattr(winner, "emit_qcdq", emit_wrongly)
+    monkeypatch.setitem(EMITTERS, "qcdq", emit_wrongly)
     sentence = haqc.compile_digits(tmp_path / "out", *QUICK).sentence(4)
     assert sentence.startswith("the emitted file does not match the mirror: onnxruntime, unoptimised: the codes of ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".state", "search.jsonl"]
