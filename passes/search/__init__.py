@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from haqc.budget import Budget, Cost
 from haqc.errors import Interrupted
@@ -14,16 +14,17 @@ from haqc.passes.search.feasibility import require_feasible
 from haqc.passes.search.greedy import propose_greedy
 from haqc.passes.search.haq import propose_haq
 from haqc.passes.search.integer import propose_integer
+from haqc.passes.search.minimise import Attempt, cheapest_kept, minimise
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
 from haqc.passes.search.sampling import propose_random
 from haqc.passes.search.uniform import propose_uniform
 from haqc.policy import Policy, Space
 from haqc.request import AllocatorName
-from haqc.result import SearchResult
+from haqc.result import SearchResult, Trial
 from haqc.terms import Terms
 
-__all__ = ["SearchOptions", "search"]
+__all__ = ["Attempt", "SearchOptions", "cheapest_kept", "minimise", "search"]
 
 
 def search(
@@ -39,6 +40,7 @@ def search(
     options: SearchOptions,
     record: Record,
     progress: Progress,
+    known: Sequence[Trial] = (),
 ) -> SearchResult:
     """Lets every allocator propose policies within the budget, each with the same allowance, and picks the best.
 
@@ -58,6 +60,8 @@ def search(
         options: allowances, batch, seed.
         record: called once per trial, in the order of proposal.
         progress: called after each batch with allocator, policies so far, allowance, and its best accuracy.
+        known: trials of searches under other budgets. A score does not depend on a budget, so none of them is evaluated
+            again, the agent learns from all of them, and those within this budget may win.
 
     Raises:
         InfeasibleBudget: no policy of the space holds the budget.
@@ -65,7 +69,7 @@ def search(
     """
     problem = Problem(space, budget, price, sensitivity)
     require_feasible(space, budget, price, baseline)
-    evaluator = Evaluator(problem, evaluate, float_accuracy, record, options.seed)
+    evaluator = Evaluator(problem, evaluate, float_accuracy, record, options.seed, known)
     allocators: dict[AllocatorName, Callable[[Account], None]] = {
         "uniform": lambda account: propose_uniform(problem, account, options.batch),
         "greedy": lambda account: propose_greedy(problem, account, options.batch),

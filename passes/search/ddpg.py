@@ -60,7 +60,7 @@ def propose_ddpg(problem: Problem, account: Account, options: SearchOptions) -> 
         account.evaluate([problem.space.widest])
         return
     proposer = Proposer(problem, account, options)
-    proposer.learn(account.known)
+    proposer.learn(account.lessons)
     propose(proposer, account)
 
 
@@ -91,7 +91,8 @@ class Proposer:
         half = max(1, count * CANDIDATES // 2)
         trials = self._account.known
         known = {trial.policy.key for trial in trials}
-        predictor = Predictor.of(self._problem, trials) if len(trials) >= LEAST_TRIALS else None
+        lessons = self._account.lessons
+        predictor = Predictor.of(self._problem, lessons) if len(lessons) >= LEAST_TRIALS else None
         walks = self._fresh(self._walks(), half, known)
         known |= {policy.key for policy in walks}
         changes = self._fresh(self._changes(_incumbents(trials, predictor)), half, known) if trials else []

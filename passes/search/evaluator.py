@@ -28,19 +28,34 @@ class Evaluator:
         float_accuracy: what rewards are measured from, in percent.
         record: called once per trial, in the order of proposal.
         seed: the seed that trials carry.
+        known: trials of searches under other budgets.
     """
 
-    def __init__(self, problem: Problem, evaluate: Evaluate, float_accuracy: float, record: Record, seed: int) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        evaluate: Evaluate,
+        float_accuracy: float,
+        record: Record,
+        seed: int,
+        known: Sequence[Trial] = (),
+    ) -> None:
         self._problem = problem
         self._evaluate = evaluate
         self._float_accuracy = float_accuracy
         self._record = record
         self._seed = seed
-        self._known: dict[str, Trial] = {}
+        self._known = {trial.policy.key: trial for trial in known}
+        self._within = {key: trial for key, trial in self._known.items() if problem.budget.allows(trial.cost)}
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """Every trial so far, in the order of proposal."""
+        """Every trial within the budget so far, in the order of proposal."""
+        return tuple(self._within.values())
+
+    @property
+    def lessons(self) -> tuple[Trial, ...]:
+        """Every trial so far, those of other budgets too: what a policy scored tells something about all."""
         return tuple(self._known.values())
 
     def trials_of(self, policies: Sequence[Policy], allocator: str) -> list[Trial]:
@@ -53,7 +68,7 @@ class Evaluator:
                 raise ValueError(f"the accuracy of policy {policy.key} is {accuracy}")
             reward = REWARD_SCALE * (accuracy - self._float_accuracy)
             trial = Trial(policy, cost, float(accuracy), reward, allocator, self._seed)
-            self._known[policy.key] = trial
+            self._known[policy.key] = self._within[policy.key] = trial
             self._record(trial)
         return [self._known[policy.key] for policy in policies]
 
@@ -106,8 +121,13 @@ class Account:
 
     @property
     def known(self) -> tuple[Trial, ...]:
-        """Every trial so far, whoever proposed it."""
+        """Every trial within the budget so far, whoever proposed it."""
         return self._evaluator.trials
+
+    @property
+    def lessons(self) -> tuple[Trial, ...]:
+        """Every trial so far, those of other budgets too."""
+        return self._evaluator.lessons
 
     def has_proposed(self, policy: Policy) -> bool:
         """Whether the allocator proposed this very policy before."""
