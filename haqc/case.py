@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import onnx_ir as ir
+
 from haqc import data, onnxfile, targets
 from haqc.clock import Clock
 from haqc.data import Dataset
@@ -23,6 +25,7 @@ from haqc.problem import Problem
 from haqc.request import Request
 from haqc.samples import Samples
 from haqc.smoothing import equalised, smoothed
+from haqc.target import Target
 from haqc.ui import Ui
 
 
@@ -68,7 +71,7 @@ class Case:
         with clock.part("parse"):
             shapes = dict(request.shapes) if dataset is None else shapes_of(dataset, front.model)
             bound = front.bound(shapes)
-            problem = Problem.of(request, front.model, front.graph(bound), target)
+            problem = _problem(request, front, bound, target)
             effort = Effort.of(problem.graph, sum(len(choice.widths) for choice in problem.space.free))
             mirror = from_onnx(problem.model)
         with clock.part("data"):
@@ -81,7 +84,7 @@ class Case:
                 even = smoothed(even or front, mirror, dataset.train, effort) or even
             if even is not None:
                 front = even
-                problem = Problem.of(request, front.model, front.graph(front.bound(shapes)), target)
+                problem = _problem(request, front, front.bound(shapes), target)
                 mirror = from_onnx(problem.model)
             require_equal(mirror, front, samples.runtime, dataset.train)
         plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)
@@ -95,6 +98,11 @@ def _metric(request: Request, description: data.Description | None) -> Metric | 
     """Gives the metric that the command line names, else that of the description, else none."""
     name = request.metric if request.metric is not None or description is None else description.metric
     return None if name is None else named(name)
+
+
+def _problem(request: Request, front: Front, bound: ir.Model, target: Target) -> Problem:
+    graph = front.graph(bound, request.keep_float)
+    return Problem.of(request, front.model, graph, target, front.graph(bound) if request.keep_float else None)
 
 
 def _load(request: Request, front: Front, metric: Metric | None) -> Dataset:

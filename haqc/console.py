@@ -283,7 +283,7 @@ def plain_table(name: str, titles: Sequence[str]) -> Table:
 def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
     loss = row.get("accuracy_lost")
     return (
-        f"{row['weight_bits']}/{row['activation_bits']}",
+        "float" if row.get("float") else f"{row['weight_bits']}/{row['activation_bits']}",
         quantity(row["macs"], ""),
         quantity(row["latency_s"], "s"),
         quantity(row["energy_j"], "J"),

@@ -236,6 +236,7 @@ class Findings:
                 "sensitivity": self._sensitivity(now.layer),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
             }
+            | ({"float": now.layer.float_reason} if now.layer.float_reason else {})
             | ({"float_data": now.layer.data_reason} if now.layer.data_reason else {})
             for now, was in zip(after, before, strict=True)
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,9 +66,9 @@ class Front:
         return bind(self.model, shapes)
 
     @collector.paused()
-    def graph(self, bound: ir.Model) -> Graph:
-        """Parses the bound model into layers."""
-        return replace(parse(bound, self.name), opset=self.opset)
+    def graph(self, bound: ir.Model, keep_float: Sequence[str] = ()) -> Graph:
+        """Parses the bound model into layers, those that some patterns match in float."""
+        return replace(parse(bound, self.name, keep_float), opset=self.opset)
 
     def inputs(self, shapes: Mapping[str, Shape] | None = None) -> tuple[InputSpec, ...]:
         """Gives what the inputs take, see :func:`input_specs`."""

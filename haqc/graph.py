@@ -135,7 +135,7 @@ class Operand:
         values: number of elements (of one inference for activations).
         signed: whether the values may be negative (False behind ReLU).
         fixed_bits: the width when it is not searched, else ``None``.
-        reason: why it is fixed; empty when it is searched.
+        reason: why it is fixed, or shares its width by the user's word; else empty.
         group: name of the group of operands that share one width, or an empty string when it has its own.
     """
 

@@ -51,7 +51,7 @@ def make_bench(case: Case, folder: OutputFolder, clock: Clock, ui: Ui) -> tuple[
         calibration = grids(request, case.mirror, problem.space, bench, case.plan.effort, folder)
         if calibration.unbounded:
             graph = problem.graph.without(calibration.unbounded)
-            problem = Problem.of(request, problem.model, graph, problem.target)
+            problem = Problem.of(request, problem.model, graph, problem.target, problem.whole)
     return replace(case, problem=problem), replace(bench, graph=problem.graph, calibration=calibration)
 
 

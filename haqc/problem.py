@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -24,7 +24,18 @@ from haqc.weightonly import WEIGHT_ONLY, weight_only
 
 @dataclass(frozen=True)
 class Problem:
-    """What a compile has to solve."""
+    """What a compile has to solve.
+
+    Attributes:
+        model: the cleaned model.
+        graph: its layers at the shapes of the data; what has to have equal widths is a group.
+        target: the chip.
+        table: prices.
+        space: the policies.
+        baseline: cost at 8/8 everywhere, of layers that are kept in float as well.
+        budget: the limits.
+        whole: the layers where none is kept in float by the user's word; ``None`` where none is.
+    """
 
     model: ir.Model
     graph: Graph
@@ -33,9 +44,10 @@ class Problem:
     space: Space
     baseline: Cost
     budget: Budget
+    whole: Graph | None = None
 
     @classmethod
-    def of(cls, request: Request, model: ir.Model, graph: Graph, target: Target) -> Problem:
+    def of(cls, request: Request, model: ir.Model, graph: Graph, target: Target, whole: Graph | None = None) -> Problem:
         """Makes the space of policies, its prices and the limits.
 
         Args:
@@ -43,6 +55,7 @@ class Problem:
             model: the cleaned model.
             graph: its layers at the shapes of the data.
             target: the chip.
+            whole: its layers where none is kept in float by the user's word, if one is.
 
         Raises:
             HaqcError: no layer can be quantised, a pin, the mode or the budget is wrong, or no policy can meet it.
@@ -53,20 +66,24 @@ class Problem:
                 f"'{graph.name}' holds no layer that can be quantised, so there is nothing to compile; "
                 "'haqc inspect' says why, and 'haqc cost' prices it as it is"
             )
-        linear = build_table(graph, target, mode=request.mode)
         is_linear = request.weights == "linear"
-        table: PriceList = linear if is_linear else _sizes(linear, reduced, model)
         space = Space.of(
             reduced,
             target.precision if is_linear else WEIGHT_ONLY,
             min_bits=request.min_bits,
             pins=request.pins if is_linear else _of_weights(request.pins),
             default_pins=request.default_pins,
+            at_least=request.at_least,
+            same_bits=request.same_bits,
         )
+        linear = build_table(space.graph if is_linear else whole or graph, target, mode=request.mode)
+        if is_linear and whole is not None:
+            linear = replace(linear, whole=build_table(whole, target, mode=request.mode))
+        table: PriceList = linear if is_linear else _sizes(linear, space.graph, model)
         full = table.baseline
         budget = Budget.resolve(request.demands, full, table.batch)
         require_feasible(space, budget, table.price, full)
-        return cls(model, reduced, target, table, space, full, budget)
+        return cls(model, space.graph, target, table, space, full, budget, whole)
 
 
 def _of_weights(pins: Mapping[str, Bits]) -> dict[str, Bits]:

@@ -57,6 +57,9 @@ class Request:
         min_bits: narrowest width searched.
         pins: widths by layer name or pattern.
         default_pins: whether the first layers and the last ones are pinned at 8/8.
+        at_least: narrowest widths by layer name or pattern.
+        same_bits: patterns of layer names; the layers that one matches have equal widths.
+        keep_float: names or patterns of layers that stay in float.
         weights: how weights are quantised; with ``kmeans`` activations stay in float, and only size is priced.
         quantiser: whose quantiser, ``lsq`` or ``haq``.
         ranges: how the ranges of activations are chosen; ``None`` for the quantiser's own way.
@@ -91,6 +94,9 @@ class Request:
     min_bits: int = 2
     pins: Mapping[str, Bits] = field(default_factory=dict)
     default_pins: bool = True
+    at_least: Mapping[str, Bits] = field(default_factory=dict)
+    same_bits: tuple[str, ...] = ()
+    keep_float: tuple[str, ...] = ()
     weights: Weights = "linear"
     quantiser: QuantiserName = "lsq"
     ranges: Ranges | None = None

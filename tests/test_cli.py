@@ -73,6 +73,7 @@ def scaled_digits(**changes: np.ndarray) -> dict[str, np.ndarray]:
         (["compile", "m.onnx", *HALF, "--min-bits", "9"], "'--min-bits': .* less than or equal to 8"),
         (["compile", "m.onnx", *HALF, "--pin", "conv=9/9"], "pin 'conv=9/9' is malformed; write NAME=W/A"),
         (["compile", "m.onnx", *HALF, "--pin", "8/8"], "pin '8/8' is malformed; write NAME=W/A"),
+        (["compile", "m.onnx", *HALF, "--at-least", "a=0"], "--at-least 'a=0' is malformed; write NAME=W/A"),
         (["cost", "m.onnx", "--target", "edge", "--bits", "9"], "bits '9' are malformed; write a width such as 8"),
         (["cost", "m.onnx", "--target", "edge", "--bits", "4/"], "bits '4/' are malformed"),
         (["cost", "m.onnx", "--target", "edge", "--bits", "4", "--policy", "p.json"], "either --bits or --policy"),
@@ -310,6 +311,14 @@ def test_two_budgets_of_which_one_cannot_be_met(haqc: CommandLine, tmp_path: Pat
     [
         (["--pin", "stemm=8/8"], r"pin 'stemm' matches no layer \(did you mean 'stem'\?\); 'haqc cost' lists"),
         (["--pin", "last=1/1", "--target", "chip.toml"], "pin 'last' asks for 1-bit weights; offered are"),
+        (["--at-least", "stemm=4"], r"--at-least 'stemm' matches no layer \(did you mean 'stem'\?\)"),
+        (["--same-bits", "block1"], r"--same-bits 'block1' matches no layer \(did you mean 'block1\.expand'\?\)"),
+        (["--keep-float", "lost"], r"--keep-float 'lost' matches no layer \(did you mean 'last'\?\)"),
+        (
+            ["--keep-float", "last", "--pin", "last=4"],
+            r"pin 'last' matches no layer that is quantised: 'last' stays in",
+        ),
+        (["--keep-float", "*"], "holds no layer that can be quantised"),
         (["--mode", "fast"], "target 'edge' has no mode 'fast'"),
     ],
 )

@@ -238,6 +238,36 @@ def test_pins_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> No
     assert {trial["bits"][position] for trial in trials} != {"8/8"}
 
 
+def test_constraints_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
+    asked = ("--at-least", "block1.*=4/5", "--same-bits", "block[34].*", "--keep-float", "block2.depthwise")
+    outcome = haqc.compile_digits(tmp_path / "out", *QUICK, *asked, budget="energy=0.7")
+    assert outcome.code == 0, outcome.err
+    report = read(tmp_path / "out")
+    layers = {layer["name"]: layer for layer in report["layers"]}
+    bits = {name: (layer["weight_bits"], layer["activation_bits"]) for name, layer in layers.items()}
+    assert all(weight >= 4 and data >= 5 for name, (weight, data) in bits.items() if name.startswith("block1"))
+    assert len({widths for name, widths in bits.items() if re.match("block[34]", name)}) == 1
+    assert layers["block3.expand"]["reason"] == "one width for all that 'block[34].*' matches"
+    assert layers["block1.expand"]["reason"] == "at least 4 bits by 'block1.*'"
+    kept = layers["block2.depthwise"]
+    assert (bits["block2.depthwise"], kept["float"]) == ((8, 8), "kept in float by 'block2.depthwise'")
+    assert kept["energy_j"] == kept["baseline"]["energy_j"]  # there is no float on this chip
+    options = report["provenance"]["options"]
+    assert (options["at_least"], options["same_bits"]) == ({"block1.*": "4/5"}, ["block[34].*"])
+    assert options["keep_float"] == ["block2.depthwise"]
+    (node,) = [
+        node for node in onnx.load(tmp_path / "out" / "model.onnx").graph.node if node.name == "block2.depthwise"
+    ]
+    given = {initializer.name: initializer for initializer in onnx.load(haqc.digits).graph.initializer}
+    weight, stored = node.input[1], onnx.load(tmp_path / "out" / "model.onnx").graph.initializer
+    (found,) = [initializer for initializer in stored if initializer.name == weight]
+    assert found.data_type == onnx.TensorProto.FLOAT and found.dims == given[weight].dims
+    assert all(consumer["ok"] for consumer in report["verification"]["consumers"])
+    assert re.search(r"block2\.depthwise +float", outcome.out)
+    again = haqc.compile_digits(tmp_path / "out", *QUICK, *asked[:-1], "last", "--resume", budget="energy=0.7")
+    assert "options.keep_float changed" in again.sentence(2)
+
+
 @pytest.mark.slow
 def test_one_bit(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     assert haqc.compile_digits(tmp_path / "out", budget="size=0.2").code == 3

@@ -39,6 +39,9 @@ class Options(TypedDict, total=False):
     min_bits: int
     pins: Mapping[str, Widths]
     default_pins: bool
+    at_least: Mapping[str, Widths]
+    same_bits: Sequence[str]
+    keep_float: Sequence[str]
     weights: Weights
     quantiser: QuantiserName
     ranges: Ranges | None
@@ -93,8 +96,8 @@ def asked(
     if unknown:
         raise PolicyError(f"there is no option '{unknown[0]}'; there are {', '.join(sorted(Options.__annotations__))}")
     given: dict[str, Any] = dict(options)
-    if "pins" in given:
-        given["pins"] = {pattern: read_widths(widths) for pattern, widths in given["pins"].items()}
-    for name in {"allocators", "formats"} & {*given}:
-        given[name] = tuple(given[name])
+    for name in {"pins", "at_least"} & {*given}:
+        given[name] = {pattern: read_widths(widths) for pattern, widths in given[name].items()}
+    for name in {"allocators", "formats", "same_bits", "keep_float"} & {*given}:
+        given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
     return Request(model=model, target=target, demands=demands, out=out, data=source, **given)

@@ -11,7 +11,7 @@ import typer
 from haqc.budget import Demand
 from haqc.cli.application import app
 from haqc.cli.options import AsJson, Data, Formats, Metric, Model, Quiet, Shapes, TargetName
-from haqc.cli.reading import read_allocators, read_formats, read_pin, read_shapes
+from haqc.cli.reading import read_allocators, read_formats, read_shapes, read_widths
 from haqc.errors import Interrupted
 from haqc.terminal import terminal
 
@@ -120,6 +120,18 @@ def compile_command(
         bool, typer.Option("--default-pins/--no-default-pins", help="Pin the first and last layers at 8/8.")
     ] = True,
     formats: Formats = None,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=W/A: narrowest widths of layers, by name or pattern.", show_default=False),
+    ] = None,
+    same_bits: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern of layers that shall all have equal widths; repeat it.", show_default=False),
+    ] = None,
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(help="Layers that stay in float, by name or pattern; repeat it.", show_default=False),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what haqc left in the output folder.")] = False,
     quiet: Quiet = False,
@@ -127,7 +139,8 @@ def compile_command(
 ) -> None:
     """Compiles a model to fit a budget: MODEL in, a folder with a verified mixed-precision file and its report out."""
     demands = tuple(Demand.parse(text) for text in budget)
-    pins = dict(read_pin(text) for text in pin or [])
+    pins = dict(read_widths(text, "pin") for text in pin or [])
+    floors = dict(read_widths(text, "--at-least") for text in at_least or [])
     from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
     from haqc.compiler import compile_model  # noqa: PLC0415
     from haqc.request import Request  # noqa: PLC0415
@@ -154,6 +167,9 @@ def compile_command(
         min_bits=min_bits,
         pins=pins,
         default_pins=default_pins,
+        at_least=floors,
+        same_bits=tuple(same_bits or ()),
+        keep_float=tuple(keep_float or ()),
         weights=weights,
         quantiser=quantizer,
         ranges=ranges,

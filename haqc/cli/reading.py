@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from haqc.request import AllocatorName
 
 
-def read_pin(text: str) -> tuple[str, Bits]:
-    """Reads ``NAME=W/A``."""
+def read_widths(text: str, what: str) -> tuple[str, Bits]:
+    """Reads ``NAME=W/A``.
+
+    Args:
+        text: what is read.
+        what: the option, for messages.
+    """
     name, equals, widths = text.rpartition("=")
     match = re.fullmatch(r"([1-8])(?:/([1-8]))?", widths)
     if not equals or not name or match is None:
-        raise PolicyError(f"pin '{text}' is malformed; write NAME=W/A, for example 'block1.*=8/8'")
+        raise PolicyError(f"{what} '{text}' is malformed; write NAME=W/A, for example 'block1.*=8/8'")
     return name, Bits(int(match[1]), int(match[2] or match[1]))
 
 

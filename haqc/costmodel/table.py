@@ -73,6 +73,8 @@ class CostTable:
         mode: mode of the cost model.
         axes: the widths.
         prices: what the kind of hardware answered.
+        whole: prices of the graph in which nothing is kept in float by the user's word, for the baseline; ``None``
+            where nothing is.
     """
 
     graph: Graph
@@ -81,6 +83,7 @@ class CostTable:
     mode: str
     axes: Axes
     prices: Prices
+    whole: CostTable | None = None
 
     def __post_init__(self) -> None:
         prices, shape = self.prices, self.shape
@@ -229,11 +232,15 @@ class CostTable:
     @cached_property
     def baseline(self) -> Cost:
         """What budget fractions refer to: the model at 8/8."""
+        if self.whole is not None:
+            return self.whole.baseline
         return self.price(baseline(self.graph))
 
     @cached_property
     def baseline_layers(self) -> tuple[LayerCost, ...]:
         """The layers at 8/8, in graph order."""
+        if self.whole is not None:
+            return self.whole.baseline_layers
         return self.layer_costs(baseline(self.graph))
 
     def operation_costs(self, policy: Policy) -> tuple[OperationCost, ...]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from haqc.errors import PolicyError, nearest
-from haqc.graph import FULL_BITS, Graph, Layer, Operand
+from haqc.errors import PolicyError
+from haqc.graph import FULL_BITS, Graph, Operand
+from haqc.policy.floors import narrowest_widths
 from haqc.policy.pairs import pairs_of
+from haqc.policy.pins import Offered, fixed_widths
 from haqc.policy.policy import Bits
 from haqc.precision import Precision
-
-Fixed = dict[str, tuple[int, str]]
-"""Width and reason by operand tensor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The widths one operand may take, ascending; a single one when it is pinned."""
+    """The widths one operand may take, ascending; a single one when it is pinned.
+
+    Attributes:
+        operand: the operand.
+        widths: its widths.
+        reason: why it has fewer than the target offers; empty where it has them all.
+    """
 
     operand: Operand
     widths: tuple[int, ...]
@@ -31,19 +35,24 @@ class Choice:
 
 
 def choose(
-    graph: Graph, precision: Precision, min_bits: int, pins: Mapping[str, Bits], default_pins: bool
+    graph: Graph,
+    precision: Precision,
+    min_bits: int,
+    pins: Mapping[str, Bits],
+    default_pins: bool,
+    at_least: Mapping[str, Bits],
 ) -> tuple[Choice, ...]:
     """Gives one choice per operand, in the graph's order; what shares a width has equal choices.
 
     Raises:
         PolicyError: like :meth:`haqc.policy.Space.of`.
     """
-    offered = {
+    offered: Offered = {
         "weight": tuple(sorted({w for w, _ in precision.allowed_pairs if w <= FULL_BITS})),
         "activation": tuple(sorted({a for _, a in precision.allowed_pairs if a <= FULL_BITS})),
     }
-    fixed = _shared(graph, _default_pins(graph)) if default_pins else {}
-    fixed |= _shared(graph, _pinned(graph, pins, offered))
+    fixed = fixed_widths(graph, pins, default_pins, offered)
+    floors = narrowest_widths(graph, at_least, offered, fixed)
     choices = []
     for operand in graph.operands:
         if operand.tensor in fixed:
@@ -52,68 +61,13 @@ def choose(
         elif operand.fixed_bits is not None:
             choices.append(Choice(operand, (operand.fixed_bits,), operand.reason))
         else:
-            widths = tuple(bits for bits in offered[operand.kind] if bits >= min_bits)
+            floor, reason = floors.get(operand.tensor, (0, ""))
+            least = max(min_bits, floor)
+            widths = tuple(bits for bits in offered[operand.kind] if bits >= least)
             if not widths:
-                raise PolicyError(f"the target offers no {operand.kind} width of at least {min_bits} bits")
-            choices.append(Choice(operand, widths))
+                raise PolicyError(f"the target offers no {operand.kind} width of at least {least} bits")
+            choices.append(Choice(operand, widths, "; ".join(filter(None, (reason, operand.reason)))))
     return meeting(graph, tuple(choices), precision)
-
-
-def _default_pins(graph: Graph) -> Fixed:
-    fixed: Fixed = {}
-    for layer in graph.quantised_layers:
-        reason = _default_pin(graph, layer)
-        if reason:
-            fixed[layer.weight] = fixed[layer.activation] = (FULL_BITS, reason)
-    return fixed
-
-
-def _default_pin(graph: Graph, layer: Layer) -> str:
-    """Gives the reason why a layer is pinned at 8/8 by default, or an empty string."""
-    if layer.activation in graph.inputs and not layer.is_table:  # a table reads indices, which no width rounds
-        return "reads the network's input"
-    return "last layer before an output" if layer.name in graph.last_layers else ""
-
-
-def _pinned(graph: Graph, pins: Mapping[str, Bits], offered: Mapping[str, tuple[int, ...]]) -> Fixed:
-    fixed: Fixed = {}
-    for pattern, bits in pins.items():
-        matched = [layer for layer in graph.quantised_layers if fnmatch.fnmatchcase(layer.name, pattern)]
-        if not matched:
-            hint = nearest(pattern, graph.layer)
-            raise PolicyError(f"pin '{pattern}' matches no layer{hint}; 'haqc cost' lists the layers' names")
-        for layer in matched:
-            for tensor, kind, width in (
-                (layer.weight, "weight", bits.weight),
-                (layer.activation, "activation", bits.activation),
-            ):
-                if width not in offered[kind]:
-                    raise PolicyError(f"pin '{pattern}' asks for {width}-bit {kind}s; offered are {offered[kind]}")
-                fixed[tensor] = (width, f"pinned by '{pattern}'")
-    return fixed
-
-
-def _shared(graph: Graph, fixed: Fixed) -> Fixed:
-    """Gives every member of a group the width that one of them is fixed at.
-
-    Raises:
-        PolicyError: two members are fixed at different widths.
-    """
-    spread = dict(fixed)
-    for tensors in graph.groups.values():
-        pinned = [tensor for tensor in tensors if tensor in fixed]
-        for tensor in pinned:
-            if fixed[tensor][0] != fixed[pinned[0]][0]:
-                raise PolicyError(
-                    f"tensors '{pinned[0]}' and '{tensor}' are of one group and share one width, but the first is "
-                    f"{fixed[pinned[0]][1]} at {fixed[pinned[0]][0]} bits and the second {fixed[tensor][1]} at "
-                    f"{fixed[tensor][0]}; pin them alike"
-                )
-        if pinned:
-            width = fixed[pinned[0]][0]
-            for tensor in set(tensors) - set(pinned):
-                spread[tensor] = (width, f"shares its width with '{pinned[0]}'")
-    return spread
 
 
 def meeting(graph: Graph, choices: tuple[Choice, ...], precision: Precision) -> tuple[Choice, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from haqc.graph import Graph, Layer
 from haqc.policy.choices import Choice, choose
 from haqc.policy.pairs import Fits, combinations, covers, distance, is_covered, listed, pairs_of
 from haqc.policy.policy import Bits, Policy, plain
+from haqc.policy.ties import tied
 from haqc.precision import Precision
 
 
@@ -37,20 +38,26 @@ class Space:
         min_bits: int = 2,
         pins: Mapping[str, Bits] | None = None,
         default_pins: bool = True,
+        at_least: Mapping[str, Bits] | None = None,
+        same_bits: Sequence[str] = (),
     ) -> Space:
-        """Makes the space from what the target offers and what the user pins.
+        """Makes the space from what the target offers and what the user asks for.
 
         Args:
             precision: what the target offers.
             min_bits: the narrowest width searched.
             pins: widths by layer name or name pattern (``fnmatch``).
             default_pins: pin at 8/8 every layer that reads a graph input, and the last layer before each output.
+            at_least: narrowest widths by layer name or name pattern.
+            same_bits: name patterns of layers that have equal widths, which are a group of the space's graph then.
 
         Raises:
-            PolicyError: a pin names no layer, or a width the target lacks; pins leave a layer no allowed pair, or
-                differ for operands of one group.
+            PolicyError: a pin or pattern names no layer, or a width the target lacks; pins leave a layer no allowed
+                pair, are below a narrowest width, or differ for operands of one group; or groups cannot be.
         """
-        space = cls(graph, choose(graph, precision, min_bits, pins or {}, default_pins), precision)
+        graph = tied(graph, same_bits, pins or {}, default_pins)
+        choices = choose(graph, precision, min_bits, pins or {}, default_pins, at_least or {})
+        space = cls(graph, choices, precision)
         space.policy({choice.operand.tensor: choice.widths[-1] for choice in space.free})  # refuses what pins rule out
         return space
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from haqc.errors import ModelError
 from haqc.graph import Graph, Operation
 from haqc.passes.parse.flow import Flow
+from haqc.passes.parse.kept import kept_in_float
 from haqc.passes.parse.last import last_layers
 from haqc.passes.parse.operands import count_of, operands_of
 from haqc.passes.parse.reading import known_shape, name_of, static_batch, unique
@@ -17,21 +20,23 @@ from haqc.passes.parse.weights import Weights
 __all__ = ["parse"]
 
 
-def parse(model: ir.Model, name: str) -> Graph:
+def parse(model: ir.Model, name: str, keep_float: Sequence[str] = ()) -> Graph:
     """Turns a model into layers, operands and a schedule; the work grows with the number of nodes.
 
     Args:
         model: a model as :func:`haqc.passes.clean.clean` leaves it, with its shapes bound by
             :func:`haqc.passes.bind.bind`; it is not changed.
         name: the model's name (file stem).
+        keep_float: names or patterns of layers (``fnmatch``) that stay in float.
 
     Raises:
         ModelError: the shape of what a layer reads or writes is not known, or two nodes have one name.
+        PolicyError: a pattern matches no layer, or one whose weights another layer shares.
     """
     graph = model.graph
     flow, batch = Flow.of(graph), static_batch(model)
     setting = Setting(flow, Weights(flow), batch)
-    steps = tuple(steps_of(graph, setting))
+    steps = kept_in_float(tuple(steps_of(graph, setting)), keep_float)
     stored = [*graph.inputs, *(value for step in steps for value in step.writes)]
     unknown = frozenset(name_of(value) for value in stored if known_shape(value) is None)
     layers = tuple(layer for step in steps for layer in step.layers)
