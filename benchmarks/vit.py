@@ -55,14 +55,14 @@ def prepared(pixels: np.ndarray) -> Tensor:
     return (torch.from_numpy(pixels)[:, None].float() / 255 - MEAN) / DEVIATION
 
 
-def train(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
+def train(images: Tensor, labels: Tensor, seed: int, epochs: int = EPOCHS) -> nn.Module:
     """Trains with AdamW and one cycle of the rate; half of the images are flipped."""
     torch.manual_seed(seed)
     model = network()
     optimiser = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=WEIGHT_DECAY)
     steps = len(images) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=EPOCHS * steps, pct_start=0.15)
-    for epoch in range(EPOCHS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=epochs * steps, pct_start=0.15)
+    for epoch in range(epochs):
         total = 0.0
         for chosen in torch.randperm(len(images))[: steps * BATCH].reshape(steps, BATCH):
             loss = F.cross_entropy(model(flipped(images[chosen])), labels[chosen], label_smoothing=0.05)
@@ -72,7 +72,7 @@ def train(images: Tensor, labels: Tensor, seed: int) -> nn.Module:
             optimiser.step()
             schedule.step()
             total += loss.item()
-        print(f"epoch {epoch + 1} of {EPOCHS}: loss {total / steps:.3f}", flush=True)
+        print(f"epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}", flush=True)
     return model.eval()
 
 

@@ -1,0 +1,107 @@
+"""Runs what is missing of the campaign: searches, then fine-tunes; everything that is done is kept in files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from benchmarks.allocators.cells import GRID, Cell
+from benchmarks.allocators.effort import EVALUATIONS, LONG_EVALUATIONS, allocators, trained_on
+from benchmarks.allocators.final import measured, measured_float
+from benchmarks.allocators.ground import Ground
+from benchmarks.allocators.results import Results
+from benchmarks.allocators.scores import Scores
+from benchmarks.allocators.searching import searched
+from benchmarks.allocators.specialisation import priced
+from benchmarks.allocators.transformer import transformer
+from benchmarks.allocators.verdicts import finished
+from benchmarks.networks import real_networks
+from haqc.passes.search import SearchOptions
+from haqc.request import AllocatorName
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A folder of results, and the means to add to them.
+
+    Attributes:
+        out: the folder.
+        say: told what is done.
+    """
+
+    out: Path
+    say: Callable[[str], None]
+    _grounds: dict[str, tuple[Ground, Scores]] = field(default_factory=dict)
+
+    def search(self, cell: Cell, seed: int) -> dict[str, Any]:
+        """Gives what each allocator found by itself."""
+        return self._kept(f"{cell.name}-{seed}", lambda: self.propose(cell, seed, allocators(cell), EVALUATIONS))
+
+    def search_long(self, cell: Cell) -> dict[str, Any]:
+        """Gives what the paper's agent found with ten times the evaluations."""
+        return self._kept(f"{cell.name}-haq", lambda: self.propose(cell, 0, ("haq",), LONG_EVALUATIONS))
+
+    def propose(self, cell: Cell, seed: int, names: tuple[AllocatorName, ...], evaluations: int) -> dict[str, Any]:
+        """Searches, and keeps no more than the scores."""
+        ground, scores = self._ground(cell.network)
+        options = SearchOptions(evaluations, seed=seed, allocators=names)
+        found = searched(ground.problem(cell), scores, ground.sensitivity, ground.float_accuracy, options)
+        return {**found, "score_s": scores.mean_s}
+
+    def measure(self, cell: Cell, found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Gives how each allocator's policy does after the fine-tune; it is trained once, whoever found it."""
+        samples = trained_on(cell)
+        return {name: self._final(cell.network, row, samples) for name, row in found.get("allocators", {}).items()}
+
+    def measure_float(self, cell: Cell) -> dict[str, Any]:
+        """Gives how the float network does after the same fine-tune."""
+        samples, ground = trained_on(cell), self.ground(cell.network)
+        return self._kept(f"float-{cell.network}-{samples}", lambda: measured_float(ground, samples))
+
+    def price(self) -> None:
+        """Prices every policy that was measured on the targets that it was not searched for."""
+        results, rows = Results(self.out), {}
+        for name in {cell.network for cell, _, _ in finished(results, GRID)}:
+            rows |= priced(self.ground(name), results)
+        self._write("prices", rows)
+
+    def ground(self, network: str) -> Ground:
+        """Gives what the cells of a network share."""
+        return self._ground(network)[0]
+
+    def _final(self, network: str, row: dict[str, Any], samples: int) -> dict[str, Any]:
+        ground = self.ground(network)
+        return self._kept(f"tuned-{network}-{samples}-{row['key']}", lambda: measured(ground, row["widths"], samples))
+
+    def _ground(self, name: str) -> tuple[Ground, Scores]:
+        if name not in self._grounds:
+            ground = Ground(self._networks[name] if name in self._networks else transformer(self.out), self.out)
+            scores = Scores(
+                self.out / f"scores-{name}.jsonl", lambda widths: ground.worker.score(widths, lambda count: None)
+            )
+            self._grounds[name] = ground, scores
+        return self._grounds[name]
+
+    @cached_property
+    def _networks(self) -> dict[str, Any]:
+        return {network.name: network for network in real_networks(self.out)}
+
+    def _kept(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Gives a result from its file, or makes it and writes the file whole."""
+        file = self.out / f"{name}.json"
+        if not file.is_file():
+            begun_s = time.process_time()
+            self._write(name, make())
+            self.say(f"{name}: {time.process_time() - begun_s:.0f} s")
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return dict(content)
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        part = self.out / f"{name}.part"
+        part.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        part.replace(self.out / f"{name}.json")

@@ -1,0 +1,69 @@
+"""The problems that the allocators are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+Metric = Literal["energy", "latency"]
+
+SEEDS = (0, 1, 2)
+SHARES = {"30": 0.3, "60": 0.6}
+"""How far a budget lies on the way from the floor to 8/8, by the name of its level."""
+
+UNIFORM_LEVELS = ("W3A3", "W2A4")
+"""Budgets that are what a uniform policy costs; there uniform widths begin to hurt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One network on one target, under one budget.
+
+    Attributes:
+        network: its name.
+        target: a built-in target.
+        metric: what the budget limits.
+        level: one of :data:`SHARES` or :data:`UNIFORM_LEVELS`: how much is allowed.
+    """
+
+    network: str
+    target: str
+    metric: Metric
+    level: str
+
+    @property
+    def name(self) -> str:
+        """Its name in tables, and the beginning of its files' names."""
+        return f"{self.network}-{self.target}-{self.metric}-{self.level}"
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether its budget is what a uniform policy costs."""
+        return self.level in UNIFORM_LEVELS
+
+
+GRID = tuple(
+    Cell(network, target, metric, level)
+    for level in SHARES
+    for network in ("resnet8", "fashion")
+    for target in ("edge", "cloud")
+    for metric in ("energy", "latency")
+)
+UNIFORM = tuple(
+    Cell(network, "edge", "energy", level) for network in ("resnet8", "fashion") for level in UNIFORM_LEVELS
+)
+OTHERS = (Cell("resnet8", "bitfusion", "energy", "30"), Cell("vit", "edge", "energy", "30"))
+CELLS = (*GRID, *UNIFORM, *OTHERS)
+
+LONG = tuple(
+    cell
+    for cell in GRID
+    if (cell.target, cell.metric) in (("edge", "energy"), ("cloud", "latency")) and cell.level == "30"
+)
+"""Where the paper's agent is given ten times the evaluations."""
+
+
+def chosen(patterns: list[str]) -> tuple[Cell, ...]:
+    """Gives the cells whose names fit one of some patterns, or all where there are none."""
+    return tuple(cell for cell in CELLS if not patterns or any(fnmatchcase(cell.name, each) for each in patterns))

@@ -1,0 +1,84 @@
+"""What all cells of a network share: the fine-tuned float network, grids, sensitivities, prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.allocators.cells import SHARES, Cell
+from benchmarks.allocators.effort import IMAGES
+from benchmarks.networks import Network
+from benchmarks.uniform import Silent, Subject
+from haqc import stages, targets
+from haqc.budget import Budget, Demand
+from haqc.folder import OutputFolder
+from haqc.passes.search.feasibility import cheapest
+from haqc.problem import Problem
+from haqc.workbench import Bench, Worker
+from haqc.workers import WorkerPool
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A network, prepared once as a compile with labels prepares it.
+
+    Attributes:
+        network: the network and its data.
+        out: where what was prepared is kept.
+        length: training samples of a compile; ``None`` for as many as it takes.
+    """
+
+    network: Network
+    out: Path
+    length: int | None = None
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The network with its data and recipes."""
+        return Subject(self.network, "labels", self.out, self.length)
+
+    @cached_property
+    def bench(self) -> Bench:
+        """What scores read: some images of the search split, and no training."""
+        bench = self.subject.bench
+        judge = replace(bench.judge, split=bench.judge.split.take(slice(0, IMAGES)))
+        return replace(bench, judge=judge, short=replace(bench.short, samples=0))
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Scores policies."""
+        return Worker(self.bench)
+
+    @cached_property
+    def sensitivity(self) -> dict[tuple[str, int], float]:
+        """The output error of each operand alone at each width."""
+        folder = OutputFolder(self.out / f"{self.network.name}-labels")
+        with WorkerPool(self.bench, 1) as pool:
+            effects = stages.measure_effects(self.subject.problem, self.bench, folder, pool, Silent())
+        return {key: effect.output for key, effect in effects.items()}
+
+    @property
+    def float_accuracy(self) -> float:
+        """Of the original float network, in percent of the search split."""
+        return self.bench.judge.float_quality
+
+    def priced(self, target: str) -> Problem:
+        """Gives the space and the prices on a target, under no budget that binds."""
+        request = replace(self.subject.request, target=target)
+        plain = self.subject.problem
+        return Problem.of(request, plain.model, plain.graph, targets.load(target))
+
+    def problem(self, cell: Cell) -> Problem:
+        """Gives the space, the prices and the budget of a cell."""
+        problem = self.priced(cell.target)
+        full = problem.baseline.value(cell.metric)
+        if cell.is_uniform:
+            policy = problem.space.uniform(int(cell.level[1]), int(cell.level[3]))
+            share = problem.table.price(policy).value(cell.metric) / full
+        else:
+            floor = cheapest(problem.space, problem.table.price, lambda cost: cost.value(cell.metric))
+            least = problem.table.price(floor).value(cell.metric) / full
+            share = least + SHARES[cell.level] * (1.0 - least)
+        demand = Demand(cell.metric, share * (1 + 1e-12), True, f"{cell.metric}={share:.4f}")
+        return replace(problem, budget=Budget.resolve((demand,), problem.baseline, problem.table.batch))

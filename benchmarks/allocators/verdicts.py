@@ -1,0 +1,112 @@
+"""What the cells say of the agent, bound by bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import mean, median
+
+from benchmarks.allocators.cells import GRID, LONG, OTHERS, SEEDS, UNIFORM, Cell
+from benchmarks.allocators.effort import ALLOCATORS, EVALUATIONS, LONG_EVALUATIONS
+from benchmarks.allocators.markdown import markdown
+from benchmarks.allocators.results import Found, Results, paired
+
+AGENT = "ddpg"
+
+
+def best_of(found: dict[str, Found]) -> Found | None:
+    """Gives what is best on the reported images, the first of equals; nothing before all were measured."""
+    if any(each.right is None for each in found.values()):
+        return None
+    return max(found.values(), key=lambda each: each.accuracy)
+
+
+def finished(results: Results, cells: tuple[Cell, ...]) -> Iterator[tuple[Cell, int, dict[str, Found]]]:
+    """Yields the cells and seeds that were measured whole."""
+    for cell in cells:
+        for seed in SEEDS:
+            found = results.cell(cell, seed)
+            if isinstance(found, dict) and AGENT in found and best_of(found) is not None:
+                yield cell, seed, found
+
+
+def is_tied(one: Found, best: Found) -> bool:
+    """Whether an allocator is the best, or within two paired standard errors of it."""
+    difference, error = one.ahead_of(best)
+    return one is best or difference >= -2 * error
+
+
+def means(results: Results) -> str:
+    """Gives, for each allocator, means over the cells of the grid."""
+    table = list(finished(results, (*GRID, *OTHERS)))
+    rows = []
+    for name in ALLOCATORS:
+        pairs = [(found[name], best) for _, _, found in table if name in found and (best := best_of(found))]
+        if pairs:
+            own = [one for one, _ in pairs]
+            rows.append((
+                name,
+                str(len(own)),
+                f"{mean(one.evaluations for one in own):.0f}",
+                f"{mean(one.seconds for one in own):.1f}",
+                f"{mean(one.own_seconds for one in own):.2f}",
+                f"{mean(one.score for one in own):.2f}",
+                f"{mean(one.accuracy for one in own):.2f}",
+                str(sum(one is best for one, best in pairs)),
+                str(sum(is_tied(one, best) for one, best in pairs)),
+            ))  # fmt: skip
+    titles = ("allocator", "cells x seeds", "evaluations", "CPU s", "of these its own", "score in the search")
+    return markdown((*titles, "accuracy", "best", "best or within 2 s.e."), rows)
+
+
+def verdicts(results: Results) -> str:
+    """Gives the two bounds on the grid: how often the agent is best, and where its median beats the integer program."""
+    table = list(finished(results, (*GRID, *UNIFORM, *OTHERS)))
+    if not table:
+        return ""
+    tied = sum(is_tied(found[AGENT], best) for _, _, found in table if (best := best_of(found)))
+    tight = {cell: [found for other, _, found in table if other == cell] for cell in GRID if cell.level == "30"}
+    ahead = {cell: _median_lead(found) for cell, found in tight.items() if found}
+    won = sum(lead > 0 for lead in ahead.values())
+    rows = [
+        ("best, or within two paired standard errors of the best", f"{tied} of {len(table)}", "nine of ten"),
+        ("median above the integer program's at the 30 % budgets", f"{won} of {len(ahead)}", "more than half"),
+    ]
+    leads = [(cell.name, f"{lead:+.2f}") for cell, lead in ahead.items()]
+    return markdown(("the agent is", "cells", "wanted"), rows) + "\n\n" + markdown(("cell", "median lead"), leads)
+
+
+def _median_lead(found: list[dict[str, Found]]) -> float:
+    agent = median(each[AGENT].accuracy for each in found)
+    return agent - median(each["integer"].accuracy for each in found)
+
+
+def uniform_room(results: Results) -> str:
+    """Gives what uniform widths lose against the float network, and how much of it the agent's policy does not."""
+    rows = []
+    for cell, seed, found in finished(results, UNIFORM):
+        reference = results.reference(cell)
+        if reference is not None:
+            loss, _ = paired(reference, found["uniform"].right)
+            gain, error = found[AGENT].ahead_of(found["uniform"])
+            other, other_error = found["integer"].ahead_of(found["uniform"])
+            rows.append((
+                cell.name, str(seed), f"{reference.mean():.2f}", f"{found['uniform'].accuracy:.2f}", f"{loss:.2f}",
+                f"{gain:+.2f} ± {error:.2f}", f"{gain / loss:.0%}" if loss > 0 else "-",
+                f"{other:+.2f} ± {other_error:.2f}",
+            ))  # fmt: skip
+    titles = ("cell", "seed", "float, fine-tuned", "uniform", "uniform loses", "agent ahead by", "of the loss")
+    return markdown((*titles, "integer ahead by"), rows)
+
+
+def long_run(results: Results) -> str:
+    """Gives the scores of the agent beside those of the paper's with ten times the evaluations."""
+    rows = []
+    for cell in LONG:
+        long, short = results.long(cell), [results.cell(cell, seed) for seed in SEEDS]
+        scores = [found[AGENT].score for found in short if isinstance(found, dict) and AGENT in found]
+        if long is not None and scores:
+            each = ", ".join(f"{score:.1f}" for score in scores)
+            reached = sum(score >= long.score for score in scores)
+            rows.append((cell.name, each, f"{long.score:.1f}", f"{reached} of {len(scores)}"))
+    titles = ("cell", f"agent, {EVALUATIONS} evaluations, by seed", f"haq, {LONG_EVALUATIONS} evaluations")
+    return markdown((*titles, "reached by"), rows)

@@ -1,0 +1,116 @@
+"""The benchmark of allocators: searches go on where they stopped, and tables say what was measured and no more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.allocators.cells import CELLS, GRID, UNIFORM, Cell, chosen
+from benchmarks.allocators.effort import ALLOCATORS, allocators, trained_on
+from benchmarks.allocators.final import measured, measured_float
+from benchmarks.allocators.ground import Ground
+from benchmarks.allocators.results import Results
+from benchmarks.allocators.scores import Scores
+from benchmarks.allocators.searching import searched
+from benchmarks.allocators.table import tables
+from benchmarks.networks import Network
+from haqc.passes.search import SearchOptions
+from haqc.policy import Policy
+from tests.passes.search_toy import chain
+
+MODELS = Path(__file__).parents[1] / "models"
+CELL = GRID[0]
+
+
+def test_cells_are_those_that_are_wanted() -> None:
+    assert len(GRID) == 2 * 2 * 2 * 2
+    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2
+    assert chosen(["fashion-*-W3A3"]) == (UNIFORM[2],)
+    assert "random" not in allocators(UNIFORM[0])
+
+
+def policies() -> tuple[Policy, Policy]:
+    """Gives two policies."""
+    graph = chain(2)
+    return tuple(Policy(graph, {o.tensor: bits for o in graph.operands}) for bits in (4, 8))  # type: ignore[return-value]
+
+
+def test_a_policy_is_scored_once_even_after_a_kill(tmp_path: Path) -> None:
+    one, other = policies()
+    asked: list[int] = []
+
+    def score(widths: dict[str, int]) -> float:
+        asked.append(next(iter(widths.values())))
+        return float(asked[-1])
+
+    file = tmp_path / "scores.jsonl"
+    assert Scores(file, score)([one, other, one]) == [4.0, 8.0, 4.0]
+    file.write_bytes(file.read_bytes()[:-5])  # killed while it wrote the second line
+    assert Scores(file, score)([one, other]) == [4.0, 8.0]
+    assert asked == [4, 8, 8]
+    assert Scores(file, score)([other]) == [8.0]
+    assert asked == [4, 8, 8]
+
+
+def keep(out: Path, cell: Cell, seed: int, wrong: dict[str, list[int]]) -> None:
+    """Writes what a campaign leaves of a cell."""
+    row = {"widths": {}, "score": 80.0, "share": 0.5, "evaluations": 60, "own_s": 1.5}
+    rows = {name: row | {"key": f"{cell.name}-{seed}-{name}"} for name in wrong}
+    content = {"budget": "energy=0.5", "seed": seed, "score_s": 0.1, "allocators": rows}
+    (out / f"{cell.name}-{seed}.json").write_text(json.dumps(content), encoding="utf-8")
+    for name, places in wrong.items():
+        tuned = {"search": 81.0, "count": 100, "wrong": places, "cpu_s": 1.0}
+        file = out / f"tuned-{cell.network}-{trained_on(cell)}-{rows[name]['key']}.json"
+        file.write_text(json.dumps(tuned), encoding="utf-8")
+
+
+def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
+    wrong = {name: list(range(30)) for name in ALLOCATORS}
+    keep(tmp_path, CELL, 0, wrong | {"ddpg": list(range(20)), "random": list(range(90))})
+    keep(tmp_path, CELL, 1, wrong | {"uniform": [*range(19), 99]})
+    refusal = {"budget": "energy=0.01", "seed": 0, "infeasible": "budget energy=0.01 cannot be met"}
+    (tmp_path / f"{GRID[1].name}-0.json").write_text(json.dumps(refusal), encoding="utf-8")
+    lines = tables(Results(tmp_path)).splitlines()
+    assert f"| {CELL.name} | energy=0.5 | 0 | -10.00 ± 3.02 | -10.00 ± 3.02 | -10.00 ± 3.02 | **80.00** |" in " ".join(
+        line for line in lines if line.startswith(f"| {CELL.name} | energy=0.5 | 0 |")
+    )
+    assert any(line.startswith(f"| {GRID[1].name} | energy=0.01 | 0 | infeasible |") for line in lines)
+    assert not any(line.startswith(f"| {GRID[2].name} |") for line in lines)
+    # one of two cells: seed 1's agent is 10 points behind the uniform policy, more than three standard errors
+    assert any("best, or within two paired standard errors" in line and "1 of 2" in line for line in lines)
+    assert any(line.startswith("| ddpg | 2 | 60 | 7.5 | 1.50 | 80.00 | 75.00 | 1 | 1 |") for line in lines)
+    assert f"| {CELL.name} | +5.00 |" in lines  # medians 75 and 70
+
+
+@pytest.mark.slow
+def test_a_cell_of_digits_is_searched_and_measured(tmp_path: Path) -> None:
+    """Every allocator finds a policy within the budget, nothing is scored anew the second time, training works."""
+    ground = Ground(Network("digits", MODELS / "digits.onnx", MODELS / "digits.data.toml"), tmp_path, 512)
+    scored: list[int] = []
+
+    def score(widths: dict[str, int]) -> float:
+        scored.append(1)
+        return ground.worker.score(widths, lambda count: None)
+
+    def search() -> dict[str, object]:
+        problem = ground.problem(Cell("digits", "edge", "energy", "30"))
+        options = SearchOptions(8, allocators=ALLOCATORS)
+        scores = Scores(tmp_path / "scores.jsonl", score)
+        return searched(problem, scores, ground.sensitivity, ground.float_accuracy, options)
+
+    found = search()
+    rows = found["allocators"]
+    assert isinstance(rows, dict)
+    assert rows.keys() == set(ALLOCATORS)
+    assert all(1 <= row["evaluations"] <= 8 and row["own_s"] >= 0 for row in rows.values())
+    limit = float(str(found["budget"]).partition("=")[2])
+    assert all(0.9 * limit < row["share"] < limit + 5e-5 for name, row in rows.items() if name != "uniform")
+    count = len(scored)
+    assert {name: row["key"] for name, row in search()["allocators"].items()} == {n: r["key"] for n, r in rows.items()}  # type: ignore[attr-defined]
+    assert len(scored) == count
+    tuned, floating = measured(ground, rows["integer"]["widths"], 256), measured_float(ground, 256)
+    assert tuned["count"] == floating["count"] == len(ground.subject.dataset.reported)
+    assert len(floating["wrong"]) < 0.1 * floating["count"]
+    assert len(tuned["wrong"]) < 0.2 * tuned["count"]
