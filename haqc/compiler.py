@@ -52,7 +52,7 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
             with clock.part("sensitivity"):
                 effects = stages.measure_effects(case.problem, bench, folder, pool, ui)
             with clock.part("search"):
-                found = stages.search_policies(request, case.problem, case.samples, effects, log, pool, ui)
+                found = stages.search_policies(request, case.problem, case.samples, effects, log, folder, pool, ui)
             with clock.part("finalists"):
                 found = stages.rescore_finalists(bench, found, folder, pool, ui)
             with clock.part("finetune"):

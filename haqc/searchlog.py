@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from haqc.errors import OutputError, ResumeError
+from haqc.errors import ResumeError
+from haqc.journal import Journal
 from haqc.result import Trial
 
 
 class SearchLog:
-    """An open log. Lines are flushed to the disk one by one, so a killed run loses at most a half-written line."""
+    """An open log. Lines are flushed to the disk one by one, so a killed run loses at most a half-written line.
+
+    Attributes:
+        path: the file.
+        accuracy: what each trial in it scored, by the key of its policy.
+    """
 
     def __init__(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
         """Opens a log, or makes it; a half-written last line is cut off.
@@ -25,41 +30,26 @@ class SearchLog:
         """
         self.path = path
         self.accuracy: dict[str, float] = {}
-        try:
-            content = path.read_bytes() if path.exists() else b""
-            *lines, half_written = content.split(b"\n")
-            if lines:
-                self._check(lines[0], fingerprint)
-                for line in lines[1:]:
-                    self._remember(line)
-            self._stream = path.open("ab")
-            self._stream.truncate(len(content) - len(half_written))
-        except OSError as error:
-            raise self._unusable(error) from error
-        self._recorded = set(self.accuracy)
-        if not lines:
-            self._write({"fingerprint": fingerprint})
+        self._journal = Journal(path)
+        if self._journal.entries:
+            self._check(self._journal.entries[0], fingerprint)
+            for entry in self._journal.entries[1:]:
+                self._remember(entry)
+        if not self._journal.entries:
+            self._journal.append({"fingerprint": fingerprint})
 
     def record(self, trial: Trial) -> None:
-        """Appends a trial, unless it was read from the log."""
-        if trial.policy.key not in self._recorded:
-            self._recorded.add(trial.policy.key)
-            self._write(trial.to_json())
+        """Appends a trial, unless the log has it."""
+        if trial.policy.key not in self.accuracy:
+            self.accuracy[trial.policy.key] = trial.accuracy
+            self._journal.append(trial.to_json())
 
     def close(self) -> None:
         """Closes the file."""
-        self._stream.close()
+        self._journal.close()
 
-    def _write(self, content: Mapping[str, Any]) -> None:
-        try:
-            self._stream.write(json.dumps(content).encode() + b"\n")
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise self._unusable(error) from error
-
-    def _check(self, line: bytes, fingerprint: Mapping[str, Any]) -> None:
-        before = _parsed(line, self.path).get("fingerprint")
+    def _check(self, head: Mapping[str, Any], fingerprint: Mapping[str, Any]) -> None:
+        before = head.get("fingerprint")
         now = json.loads(json.dumps(fingerprint))
         if not isinstance(before, dict):
             raise ResumeError(f"'{self.path}' does not begin with a fingerprint; start again with --force")
@@ -72,18 +62,14 @@ class SearchLog:
                 f"({changed[0]} was {was!r}, is {is_now!r}); go back to it, or start again with --force"
             )
 
-    def _remember(self, line: bytes) -> None:
-        content = _parsed(line, self.path)
+    def _remember(self, entry: Mapping[str, Any]) -> None:
         try:
-            accuracy = float(content["accuracy"])
+            accuracy = float(entry["accuracy"])
             if not math.isfinite(accuracy):
                 raise ValueError(f"an accuracy of {accuracy}")
-            self.accuracy[str(content["key"])] = accuracy
+            self.accuracy[str(entry["key"])] = accuracy
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResumeError(f"'{self.path}' holds a line that is no trial; start again with --force") from error
-
-    def _unusable(self, error: OSError) -> OutputError:
-        return OutputError(f"'{self.path}' cannot be written ({error.strerror}); name another folder with --out")
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,11 +78,3 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in content.items():
         flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
     return flat
-
-
-def _parsed(line: bytes, path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ResumeError(f"'{path}' holds a line that is not JSON; start again with --force") from error
-    return content if isinstance(content, dict) else {}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from haqc import sensitivity
@@ -21,6 +20,7 @@ from haqc.reconstruct import stretches
 from haqc.request import Request
 from haqc.result import SearchResult
 from haqc.samples import Samples
+from haqc.scores import Scores
 from haqc.searchlog import SearchLog
 from haqc.ui import Task, Ui
 from haqc.workbench import Bench, Tuned
@@ -82,20 +82,22 @@ def search_policies(
     samples: Samples,
     effects: Mapping[tuple[str, int], Effect],
     log: SearchLog,
+    folder: OutputFolder,
     pool: WorkerPool,
     ui: Ui,
 ) -> SearchResult:
-    """Runs the allocators; policies that the log knows are not evaluated again."""
-    known = dict(log.accuracy)
+    """Runs the allocators; policies that were scored before are not evaluated again."""
+    scores = Scores(folder.state / "scores.jsonl")
 
     def evaluate(policies: Sequence[Policy]) -> list[float]:
-        fresh = [policy for policy in policies if policy.key not in known]
+        scores.forget(log.accuracy)
+        fresh = [policy for policy in policies if policy.key not in log.accuracy]
         try:
-            scores = pool.run([Job("score", (dict(policy.widths),)) for policy in fresh])
+            score_each(pool, "score", fresh, scores)
         except KeyboardInterrupt:
             pool.restart()
             raise
-        known.update(zip((policy.key for policy in fresh), scores, strict=True))
+        known = scores.known | log.accuracy
         return [known[policy.key] for policy in policies]
 
     judge, bars = samples.search, dict[str, Task]()
@@ -108,19 +110,35 @@ def search_policies(
         bars[allocator].advance(evaluated - done.get(allocator, 0), words)
         done[allocator] = evaluated
 
-    return search(
-        problem.space,
-        problem.budget,
-        problem.table.price,
-        problem.table.terms(problem.space),
-        evaluate,
-        baseline=problem.baseline,
-        float_accuracy=samples.search.float_quality,
-        sensitivity={key: effect.output for key, effect in effects.items()},
-        options=_search_options(request),
-        record=log.record,
-        progress=progress,
-    )
+    with scores:
+        found = search(
+            problem.space,
+            problem.budget,
+            problem.table.price,
+            problem.table.terms(problem.space),
+            evaluate,
+            baseline=problem.baseline,
+            float_accuracy=samples.search.float_quality,
+            sensitivity={key: effect.output for key, effect in effects.items()},
+            options=_search_options(request),
+            record=log.record,
+            progress=progress,
+        )
+        scores.forget(log.accuracy)
+    return found
+
+
+def score_each(
+    pool: WorkerPool,
+    method: str,
+    policies: Sequence[Policy],
+    scores: Scores,
+    advance: Callable[[int], None] = lambda samples: None,
+) -> None:
+    """Scores policies that have no score yet, and keeps each score as soon as it is there."""
+    missing = [policy for policy in policies if policy.key not in scores.known]
+    jobs = [Job(method, (dict(policy.widths),)) for policy in missing]
+    pool.run(jobs, advance, lambda index, score: scores.keep(missing[index].key, score))
 
 
 def _search_options(request: Request) -> SearchOptions:
@@ -138,14 +156,12 @@ def rescore_finalists(
     ranked = sorted(found.trials, key=lambda trial: (trial is not found.best, -trial.accuracy))[:FINALISTS]
     if not bench.middle.samples or len(ranked) < 2:
         return found
-    name = f"finalists-{hashlib.sha256(''.join(trial.policy.key for trial in ranked).encode()).hexdigest()[:16]}.json"
-    table = folder.load_table(name, [1] * len(ranked))
-    if table is None:
-        task = ui.task("finalists", bench.middle.samples * len(ranked))
-        scores = pool.run([Job("rescore", (dict(trial.policy.widths),)) for trial in ranked], task.advance)
-        table = [[score] for score in scores]
-        folder.save_table(name, table)
-    finalists = tuple((trial, row[0]) for trial, row in zip(ranked, table, strict=True))
+    with Scores(folder.state / "finalists.jsonl") as scores:
+        missing = [trial.policy for trial in ranked if trial.policy.key not in scores.known]
+        if missing:
+            task = ui.task("finalists", bench.middle.samples * len(missing))
+            score_each(pool, "rescore", missing, scores, task.advance)
+    finalists = tuple((trial, scores.known[trial.policy.key]) for trial in ranked)
     best = max(finalists, key=lambda finalist: finalist[1])[0]  # the first of equal ones, which is the better trial
     return replace(found, best=best, finalists=finalists)
 

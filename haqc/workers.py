@@ -84,7 +84,12 @@ class WorkerPool:
         self.__exit__(None, None, None)
         self.__enter__()
 
-    def run(self, jobs: Sequence[Job], advance: Callable[[int], None] = lambda samples: None) -> list[Any]:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        advance: Callable[[int], None] = lambda samples: None,
+        finished: Callable[[int, Any], None] = lambda index, result: None,
+    ) -> list[Any]:
         """Runs jobs and gives their results in the order of the jobs.
 
         What still runs when this raises is abandoned: the next call starts with fresh processes.
@@ -92,6 +97,7 @@ class WorkerPool:
         Args:
             jobs: what to run.
             advance: called with the number of samples whenever a worker reports some.
+            finished: called with a job's place and its result as soon as that is there, in the order in which jobs end.
 
         Raises:
             HaqcError: what a job raised.
@@ -116,6 +122,7 @@ class WorkerPool:
                     raise message.content
                 results[index] = message.content
                 _hand_out(ready, waiting, running)
+                finished(index, message.content)
         return results
 
 

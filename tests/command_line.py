@@ -75,14 +75,20 @@ class InlinePool:
     def restart(self) -> None:
         """Does nothing: no job outlives an interruption."""
 
-    def run(self, jobs: Sequence[Job], advance: Callable[[int], None] = lambda samples: None) -> list[Any]:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        advance: Callable[[int], None] = lambda samples: None,
+        finished: Callable[[int, Any], None] = lambda index, result: None,
+    ) -> list[Any]:
         """Runs jobs one after the other."""
-        results = []
-        for job in jobs:
+        results: list[Any] = []
+        for index, job in enumerate(jobs):
             self._jobs.done.append(job)
             if self._jobs.fault is not None:
                 self._jobs.fault(job, self._jobs.count(job.method))
             results.append(getattr(self._worker, job.method)(*job.arguments, advance))
+            finished(index, results[-1])
         return results
 
 

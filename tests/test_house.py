@@ -39,6 +39,7 @@ LAYERS = tuple(
         graph
         hardware
         inspection
+        journal
         measurements
         mirrored
         packing
@@ -49,6 +50,7 @@ LAYERS = tuple(
         recovery
         request
         result
+        scores
         searchlog
         target
         terms

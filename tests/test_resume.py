@@ -34,6 +34,15 @@ def lines(folder: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
+def scored(folder: Path) -> set[str]:
+    """The keys of all policies whose scores are on the disk."""
+    found = set()
+    for path in (folder / "search.jsonl", folder / ".state" / "scores.jsonl"):
+        whole, _, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+        found |= {json.loads(line).get("key") for line in whole.splitlines()}
+    return found - {None}
+
+
 def without_seconds(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: without_seconds(value) for key, value in content.items() if key != "seconds"}
@@ -59,7 +68,8 @@ def copied(compiled: Compiled, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("method", "count"), [("tune_float", 1), ("shares", 1), ("score", 1), ("score", 6), ("tune", 1)]
+    ("method", "count"),
+    [("tune_float", 1), ("shares", 1), ("score", 1), ("score", 6), ("rescore", 3), ("tune", 1)],
 )
 def test_a_killed_compile_ends_with_the_same_bytes(
     haqc: CommandLine, jobs: Any, compiled: Compiled, tmp_path: Path, method: str, count: int
@@ -74,13 +84,16 @@ def test_a_killed_compile_ends_with_the_same_bytes(
     with pytest.raises(Killed):
         haqc.compile_digits(out)
     assert not any((out / name).exists() for name in DECIDED[:-1])
-    logged = lines(out) - 1
+    known, every = len(scored(out)), compiled.jobs.count("score")
+    assert known == (count - 1 if method == "score" else every if method in ("rescore", "tune") else 0)
     jobs.fault = None
     jobs.done.clear()
     assert haqc.compile_digits(out, "--resume").code == 0
     same_bytes(compiled.folder, out)
-    assert jobs.count("score") == compiled.jobs.count("score") - logged
+    assert jobs.count("score") == every - known
     assert (jobs.count("shares") == 0) == (method not in ("tune_float", "shares"))
+    finalists = compiled.jobs.count("rescore")
+    assert jobs.count("rescore") == {"rescore": finalists - 2, "tune": 0}.get(method, finalists)
     assert jobs.count("tune") == 1
     assert jobs.count("tune_float") == (2 if method == "tune_float" else 1)
 
@@ -185,7 +198,11 @@ def test_another_model_or_other_data_are_named(haqc: CommandLine, copied: Path, 
 
 
 @pytest.mark.parametrize(
-    "name", ["search.jsonl", ".state/sensitivity.json", ".state/start.npz", ".state/tuned-float.npz"]
+    "name",
+    [
+        "search.jsonl",
+        *(f".state/{name}" for name in ("sensitivity.json", "finalists.jsonl", "start.npz", "tuned-float.npz")),
+    ],
 )
 def test_a_damaged_file_is_refused(haqc: CommandLine, jobs: Any, copied: Path, name: str) -> None:
     file = copied / name
@@ -266,10 +283,10 @@ def test_sigkill(haqc: CommandLine, jobs: Any, undisturbed: Path, tmp_path: Path
     assert code == -signal.SIGKILL
     assert not any((out / name).exists() for name in DECIDED[:-1])
     assert not list((out / ".state").glob("tuned-*"))
-    logged = lines(out) - 1
-    assert logged < lines(undisturbed) - 1 or where == "fine-tune"
+    known = len(scored(out))
+    assert known < lines(undisturbed) - 1 or where == "fine-tune"
     assert haqc.compile_digits(out, *SLOWER, "--resume").code == 0
-    assert jobs.count("score") == lines(undisturbed) - 1 - logged
+    assert jobs.count("score") == lines(undisturbed) - 1 - known
     same_bytes(undisturbed, out)
 
 

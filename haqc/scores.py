@@ -1,0 +1,66 @@
+"""Scores that have come in and stand nowhere else yet: what a killed run need not evaluate again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+
+from haqc.errors import ResumeError
+from haqc.journal import Journal
+
+
+class Scores:
+    """Scores by the keys of policies, on the disk as soon as each is known. A context manager, which closes the file.
+
+    Jobs end in any order and the log of a search has the order of proposal, so what ends early waits here.
+
+    Attributes:
+        known: score by key.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads what is there.
+
+        Raises:
+            ResumeError: the file is damaged.
+            OutputError: it cannot be read.
+        """
+        self._journal = Journal(path)
+        self.known: dict[str, float] = {}
+        try:
+            for entry in self._journal.entries:
+                self.known[str(entry["key"])] = _finite(float(entry["score"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ResumeError(f"'{path}' is damaged; start again with --force") from error
+
+    def __enter__(self) -> Scores:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._journal.close()
+
+    def keep(self, key: str, score: float) -> None:
+        """Keeps a score.
+
+        Raises:
+            ValueError: it is no finite number.
+            OutputError: the file cannot be written.
+        """
+        self.known[key] = _finite(score)
+        self._journal.append({"key": key, "score": score})
+
+    def forget(self, elsewhere: Collection[str]) -> None:
+        """Forgets all scores where every one stands elsewhere by now."""
+        if self.known and all(key in elsewhere for key in self.known):
+            self.known.clear()
+            self._journal.clear()
+
+
+def _finite(score: float) -> float:
+    if not math.isfinite(score):
+        raise ValueError(f"a score of {score}")
+    return score
