@@ -24,6 +24,9 @@ LARGEST_BYTES = 2**31 - 2**26
 METADATA_KEY = "haqc"
 """Key of haqc's JSON in the metadata of an emitted model."""
 
+CLIPS_KEY = "haqc.clips"
+"""Key, in the metadata of an emitted model, of the bounds of the float Clips that its quantisers took over."""
+
 UNPACKED_KEY = "haqc.weight"
 """Key of a weight's name among the properties of the node that gives it, unpacked from a codebook."""
 

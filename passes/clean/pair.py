@@ -8,6 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from haqc.errors import ModelError
+from haqc.onnxfile import CLIPS_KEY
+from haqc.passes.clean.clips import Bounds, clipped, recorded_clips
 from haqc.passes.clean.dequantise import replace_by
 from haqc.passes.clean.grid import Grid, is_same
 from haqc.passes.clean.sign import is_nonnegative
@@ -36,14 +38,20 @@ def remove_pairs(model: ir.Model, rectify: bool) -> int:
         ModelError: a pair's two grids differ, or something computes with its codes.
     """
     count = 0
+    clips = recorded_clips(model)
     for node in list(ir.traversal.RecursiveGraphIterator(model.graph)):
         grid = Grid.of(node, "QuantizeLinear")
         if grid is not None:
-            count += _remove_pair(node, grid, rectify)
+            count += _remove_pair(node, grid, rectify, clips.pop(str(grid.data.name), None))
+    if clips:
+        raise ModelError(
+            f"the model's '{CLIPS_KEY}' metadata name a tensor '{next(iter(clips))}' that nothing quantises; another "
+            "tool renamed it: give haqc the float model it was made from"
+        )
     return count
 
 
-def _remove_pair(node: ir.Node, quantiser: Grid, rectify: bool) -> int:
+def _remove_pair(node: ir.Node, quantiser: Grid, rectify: bool, bounds: Bounds | None) -> int:
     ends, carriers = _followers(node)
     if not ends:
         return 0  # its codes are an output of the model
@@ -57,7 +65,11 @@ def _remove_pair(node: ir.Node, quantiser: Grid, rectify: bool) -> int:
     low, high = _code_range(node, quantiser, carriers)
     zero = _zero_point(quantiser)
     rectifies = rectify and low == zero and quantiser.is_constant
-    value = rectified(node, quantiser.data, quantiser.scale, high - zero) if rectifies else quantiser.data
+    value = quantiser.data
+    if bounds is not None:
+        value = clipped(node, value, bounds)
+    elif rectifies:
+        value = rectified(node, value, quantiser.scale, high - zero)
     for user, index in tuple(node.outputs[0].uses()):
         user.replace_input_with(index, value)
     for carrier in carriers:
@@ -123,22 +135,10 @@ def rectified(node: ir.Node, value: ir.Value, scale: ir.Value, steps: int) -> ir
     """Gives a value clipped from zero to a number of steps, in front of a node; itself if it is never negative."""
     if value.const_value is not None or value.is_graph_input() or is_nonnegative(value):
         return value
-    assert isinstance(node.graph, ir.Graph)
-    form = value.dtype or scale.dtype or ir.DataType.FLOAT
-    dtype = form.numpy()
-    bounds = [np.zeros((), dtype)]
+    high = None
     if scale.const_value is not None and scale.const_value.size == 1:
-        bounds.append((steps * scale.const_value.numpy().astype(np.float32)).reshape(()).astype(dtype))
-    tensors = [ir.tensor(bound) for bound in bounds]
-    constants = [ir.node("Constant", [], {"value": tensor}) for tensor in tensors]
-    for index, (constant, tensor) in enumerate(zip(constants, tensors, strict=True)):
-        end = constant.outputs[0]
-        end.name, end.dtype, end.shape, end.const_value = f"{value.name}_bound_{index}", form, ir.Shape([]), tensor
-    clip = ir.node("Clip", [value, *(constant.outputs[0] for constant in constants)])
-    output = clip.outputs[0]
-    output.name, output.shape, output.dtype = f"{value.name}_rectified", value.shape, form
-    node.graph.insert_before(node, [*constants, clip])
-    return output
+        high = float((steps * scale.const_value.numpy().astype(np.float32)).reshape(()))
+    return clipped(node, value, (0.0, high), scale.dtype)
 
 
 def _name(node: ir.Node) -> str:

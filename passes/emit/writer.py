@@ -10,7 +10,7 @@ class GraphWriter:
     """Adds to one graph, whose nodes are sorted by whoever ends the writing."""
 
     def __init__(self, model: ir.Model) -> None:
-        self.graph = model.graph
+        self.model, self.graph = model, model.graph
         self.values = {str(v.name): v for node in self.graph for v in node.outputs}
         self.values |= {str(v.name): v for v in self.graph.inputs}
         self.nodes = {str(node.name): node for node in self.graph}
