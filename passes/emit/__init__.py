@@ -12,6 +12,7 @@ from haqc.formats import FormatName
 from haqc.passes.emit.codebook import emit_codebooks
 from haqc.passes.emit.emission import Emission
 from haqc.passes.emit.qcdq import emit_qcdq
+from haqc.passes.emit.qdq_native import emit_qdq_native
 from haqc.policy import Policy
 
 __all__ = ["EMITTERS", "Emission", "Emitter", "emit", "emit_codebooks", "emit_qcdq"]
@@ -22,6 +23,7 @@ the model's metadata; gives a model, or with it documents and fallbacks."""
 
 EMITTERS: Mapping[FormatName, Emitter] = {
     "qcdq": emit_qcdq,
+    "qdq-native": emit_qdq_native,
     "codebook": emit_codebooks,
 }
 

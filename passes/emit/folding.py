@@ -70,7 +70,7 @@ def _code(bound: np.float32, activation: ActivationCodes) -> int:
 
 
 def record(model: ir.Model, clips: Mapping[str, FoldableClip]) -> None:
-    """Notes in a model's metadata which tensors were clipped in float, and where, so that its floats can be restored."""
+    """Notes in a model's metadata which tensors were clipped in float, and where, so that they can be again."""
     if clips:
         bounds = {name: [None if b is None else float(b) for b in (c.low, c.high)] for name, c in clips.items()}
         model.metadata_props[CLIPS_KEY] = json.dumps(bounds, ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,8 @@
 """Emits QDQ whose weights take the fewest bits that ONNX has a type for: 2 at opset 25, 4, or 8.
 
-Activations are those of QCDQ, for they are not stored. A sub-byte weight has no integer kernel: onnxruntime and OpenVINO
-dequantise it and compute in float, so such a file is small, not quick. What onnxruntime does not load at its defaults
-is stored otherwise, or in more bits:
+Activations are those of QCDQ, for they are not stored. A sub-byte weight has no integer kernel: onnxruntime and
+OpenVINO dequantise it and compute in float, so such a file is small, not quick. What onnxruntime would not load at its
+defaults is written in a form that it loads:
 
 * A DequantizeLinear of 2 bits fuses with the layer behind it to an integer operator that takes no such type. A Reshape
   to the shape that the weights have stands in between and keeps them apart.
@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
@@ -28,7 +27,7 @@ from haqc.policy import Policy
 TWO_BIT_OPSET = 25
 """The first opset with a type of 2 bits."""
 
-_TYPES: Mapping[int, Any] = {2: ml_dtypes.int2, 4: ml_dtypes.int4, 8: np.int8}
+_TYPES: Mapping[int, ir.DataType] = {2: ir.DataType.INT2, 4: ir.DataType.INT4, 8: ir.DataType.INT8}
 """The signed types, by their bits."""
 
 
@@ -94,7 +93,7 @@ class _NativeWriter(QuantiserWriter):
             super().quantise_weight(name, weight, stem)
             return
         self.dequantise_constant(
-            name, stem, weight.codes.astype(_TYPES[size]), shaped_scale(weight), None, weight.axis,
+            name, stem, weight.codes.astype(_TYPES[size].numpy()), shaped_scale(weight), None, weight.axis,
             self._kept_apart if size == 2 else lambda result: result,
         )  # fmt: skip
 

@@ -130,9 +130,7 @@ class QuantiserWriter(GraphWriter):
         name, clip.source.name = result.name, result.name
         self.values[str(name)] = clip.source
 
-    def quantise_activation(
-        self, name: str, activation: ActivationCodes, stem: str, clip: FoldableClip | None
-    ) -> None:
+    def quantise_activation(self, name: str, activation: ActivationCodes, stem: str, clip: FoldableClip | None) -> None:
         """Puts Q, Clip and DQ behind a tensor; everything but a graph output reads what comes out.
 
         Args:

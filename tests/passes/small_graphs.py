@@ -13,13 +13,14 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from haqc.calibration import Calibration
 from haqc.codes import NetworkCodes
+from haqc.formats import FormatName
 from haqc.graph import Graph
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.bind import bind
 from haqc.passes.calibrate import calibrate, calibrate_codebooks
 from haqc.passes.clean import clean
-from haqc.passes.emit import emit_codebooks, emit_qcdq
+from haqc.passes.emit import Emission, emit, emit_codebooks, emit_qcdq
 from haqc.passes.parse import parse
 from haqc.policy import Policy, Space
 from haqc.precision import Precision
@@ -528,8 +529,13 @@ class Quantised:
         return self.network.codes()
 
     def emit(self) -> ir.Model:
-        emit = emit_codebooks if self.codes.codebooks else emit_qcdq
-        return emit(self.prepared.model, self.policy, self.codes, ANNOTATIONS)
+        emitter = emit_codebooks if self.codes.codebooks else emit_qcdq
+        return emitter(self.prepared.model, self.policy, self.codes, ANNOTATIONS)
+
+    def emit_as(self, name: FormatName, opset: int = 21) -> Emission:
+        model = self.prepared.model.clone()
+        model.opset_imports[""] = max(opset, model.opset_imports[""])
+        return emit(name, model, self.policy, self.codes, ANNOTATIONS)
 
     def inputs(self, count: int = 32, seed: int = 2) -> tuple[np.ndarray, ...]:
         return samples(self.prepared.model, count, seed)
