@@ -1,16 +1,18 @@
 """Counts evaluations of policies a minute and core: without a fine-tune, and with one on 1,000 images.
 
-    python -m benchmarks.evaluations [--rounds 12] [--only resnet8]
+    python -m benchmarks.evaluations [--rounds 12] [--only resnet8] [--torch-compile]
 
 A policy is scored on 500 images by a worker, as a search does it; the plain loop builds the mirror anew for every
 policy and quantises weights with every batch. Seconds are of the processor, and both loops take turns in one process;
 the quickest round of each counts, for whatever else the machine does only slows them. The policies are drawn at
 random, which gives the worker little to reuse; the last column scores policies that differ in the last layers only.
+With ``--torch-compile``, scores by the compiled graph are compared with the others instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -49,14 +51,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--only", help="resnet8 or fashion")
+    parser.add_argument("--torch-compile", action="store_true", help="compare scores by the compiled graph")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| network | fine-tune | ms | a minute | plain loop, ms | ratio | last layers only, ms |")
-    print("|---|---|---|---|---|---|---|")
+    if arguments.torch_compile:
+        print("| network | compiled in, s | ms | without, ms | ratio | scores that are equal |")
+        print("|---|---|---|---|---|---|")
+    else:
+        print("| network | fine-tune | ms | a minute | plain loop, ms | ratio | last layers only, ms |")
+        print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for network in real_networks(Path(folder)):
             if arguments.only in (None, network.name):
                 bench, space = prepared(network.model, str(network.data))
+                if arguments.torch_compile:
+                    compiled_row(network.name, bench, space, arguments.rounds)
+                    continue
                 for samples in (0, TRAINED_ON):
                     rounds = arguments.rounds if not samples else max(3, arguments.rounds // 4)
                     row(network.name, replace(bench, short=replace(bench.short, samples=samples)), space, rounds)
@@ -119,6 +129,27 @@ def row(name: str, bench: Bench, space: Space, rounds: int) -> None:
         f"| {reused:.0f} |",
         flush=True,
     )
+
+
+def compiled_row(name: str, bench: Bench, space: Space, rounds: int) -> None:
+    """Prints one line of the table of compiled graphs; whoever compiles is a child process, and counts."""
+    graph, usual, generator = Worker(replace(bench, torch_compile=True)), Worker(bench), np.random.default_rng(0)
+    spent, others, equal, first = [], [], 0, 0.0
+    for index in range(rounds + 1):  # the first round compiles, and builds what the others reuse
+        policy = space.policy({c.operand.tensor: int(generator.choice(c.widths)) for c in space.free})
+        before = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        score, seconds = timed(lambda policy=policy: graph.score(dict(policy.widths), ignore))
+        after = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        expected, other_seconds = timed(lambda policy=policy: usual.score(dict(policy.widths), ignore))
+        if index:
+            spent.append(seconds)
+            others.append(other_seconds)
+            equal += score == expected
+        else:
+            first = after - before
+    each, other = (1e3 * min(times) for times in (spent, others))
+    cells = name, f"{first:.0f}", f"{each:.0f}", f"{other:.0f}", f"{other / each:.2f}", f"{equal} of {rounds}"
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def plainly(bench: Bench, policy: Policy) -> float:

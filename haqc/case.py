@@ -11,7 +11,7 @@ import onnx_ir as ir
 from haqc import data, onnxfile, targets
 from haqc.clock import Clock
 from haqc.data import Dataset
-from haqc.device import chosen
+from haqc.device import chosen, require_compiler
 from haqc.effort import Effort
 from haqc.equality import require_equal
 from haqc.fingerprint import fingerprint_of
@@ -60,6 +60,8 @@ class Case:
         """
         with clock.part("parse"):
             device = chosen(request.device)
+            if request.torch_compile:
+                require_compiler(device)
             target = targets.load(request.target)
             front = Front.read(request.model)
             for sentence in remarks(front.model):

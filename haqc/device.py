@@ -37,3 +37,26 @@ def settle(device: str) -> None:
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
+
+
+def require_compiler(device: str) -> None:
+    """Makes sure that graphs can be compiled for a device.
+
+    Raises:
+        DeviceError: it is not the processor, or there is no C++ compiler.
+    """
+    if device != "cpu":
+        raise DeviceError(
+            f"--torch-compile compiles for the processor alone, and the jobs run on '{device}'; leave it out, or say "
+            "--device cpu"
+        )
+    from torch._inductor.cpp_builder import get_cpp_compiler  # noqa: PLC0415 (takes seconds to load)
+    from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise DeviceError(
+            "--torch-compile needs a C++ compiler, and there is none under the names that torch tries (the variable "
+            "CXX, or g++); install g++, or leave the option out"
+        ) from error

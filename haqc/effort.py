@@ -18,7 +18,7 @@ _CLIP_WORK = 4e12
 _SENSITIVITY_WORK = 4e12
 _SCORE_WORK = 256e9
 _SHORT_WORK = 128e9
-_LONG_WORK = 8e12
+_LONG_WORK = 14e12
 _RECONSTRUCT_WORK = 10e12
 _PROBE_WORK = 8e9
 _TRAINING_FACTOR = 3
@@ -79,7 +79,7 @@ class Effort:
             sensitivity=_count(_SENSITIVITY_WORK, work * max(1, settings), 1, 128),
             search=_count(_SCORE_WORK, work, 16, 2_000),
             short=_training(_SHORT_WORK, work, 1_000),
-            long=_training(_LONG_WORK, work, 150_000),
+            long=_training(_LONG_WORK, work, 300_000),
             reconstruct=_training(_RECONSTRUCT_WORK, work, 9_600),
             run=_count(_LARGEST_RUN_VALUES, max(values), 1, 250),
             step=_count(_LARGEST_STEP_VALUES, sum(values), 4, 64),

@@ -36,6 +36,7 @@ def fingerprint_of(request: Request, problem: Problem, samples: Samples, plan: P
         "ranges": request.ranges,
         "equalise": request.equalise,
         "device": called(device),
+        "torch_compile": request.torch_compile,
         "shapes": {name: list(shape) for name, shape in request.shapes.items()},
     }
     return {

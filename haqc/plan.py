@@ -17,7 +17,7 @@ START_SAMPLES = 30_000
 FEWEST_LONG = 60_000
 """Training samples of the winner's fine-tune that any number of different ones may be repeated for."""
 
-LONG_EPOCHS = 10
+LONG_EPOCHS = 20
 """How often each training sample is seen beyond that."""
 
 FINALISTS = 6

@@ -41,7 +41,8 @@ def make_bench(case: Case, folder: OutputFolder, clock: Clock, ui: Ui) -> tuple[
     """
     request, problem, samples = case.request, case.problem, case.samples
     with clock.part("finetune"):
-        bench = replace(prepare(request, problem, samples, case.plan), device=case.device)
+        bench = prepare(request, problem, samples, case.plan)
+        bench = replace(bench, device=case.device, torch_compile=request.torch_compile)
         if len(bench.train) > len(samples.dataset.train):
             ui.say("the float network takes mirror images for the same: they join the training samples")
         start = stages.start_network(bench, case.plan, folder, ui)

@@ -77,6 +77,11 @@ def rounded_activation(x: Tensor, scale: Tensor, zero_point: int, bits: int) -> 
     return _rounded(x, scale, low - zero_point, high - zero_point)
 
 
+def rounded_between(x: Tensor, scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Gives what :func:`rounded_activation` does, from tensors: the codes' limits are counted from the zero point."""
+    return torch.clamp(torch.round(x / scale), low, high) * scale
+
+
 def rounded_bias(bias: Tensor, scale: Tensor) -> Tensor:
     """Gives the bias as the runtime will see it, without a gradient."""
     return bias_codes(bias, scale) * scale

@@ -44,9 +44,10 @@ class Request:
         jobs: worker processes; the result does not depend on it. ``None`` for one a processor, or one in all where they
             share a graphics processor.
         device: where they run networks.
+        torch_compile: whether scores come from a graph that torch compiles.
         finetune: training samples of the short fine-tune in the search; ``None`` picks up to 1,000 with labels, as the
             model's size allows, and 0 without.
-        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 150,000
+        final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 300,000
             with labels, as the model's size and the number of samples allow, and 0 without, or when ``finetune`` is 0.
         reconstruct: training samples (with repetition) on which each stretch of a winner that is not fine-tuned is
             fitted to the float network; ``None`` picks up to 9,600, as the model's size allows.
@@ -84,6 +85,7 @@ class Request:
     seed: int = 0
     jobs: int | None = None
     device: DeviceChoice = "cpu"
+    torch_compile: bool = False
     finetune: int | None = None
     final_finetune: int | None = None
     reconstruct: int | None = None

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -30,6 +31,9 @@ from haqc.reconstruct import Fitting, correct, level, reconstruct
 from haqc.recovery import Recovery
 from haqc.sensitivity import Exact
 from haqc.train import Recipe, fine_tune, outputs, runs
+
+if TYPE_CHECKING:
+    from haqc.fused import Fused
 
 Advance = Callable[[int], None]
 
@@ -53,6 +57,7 @@ class Bench:
         seed: of everything random in a job.
         start: the parameters every job begins with, by initialiser, where they are not the model's own.
         device: torch's name of what networks run on.
+        torch_compile: whether scores come from a graph that torch compiles.
     """
 
     model: bytes
@@ -71,6 +76,7 @@ class Bench:
     seed: int
     start: Mapping[str, np.ndarray] = field(default_factory=dict)
     device: str = "cpu"
+    torch_compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,8 @@ class Worker:
     def score(self, widths: Mapping[str, int], advance: Advance) -> float:
         """Gives the quality of a policy on the search split after the short fine-tune."""
         if not self.bench.short.samples:
-            return self.bench.judge.quality(self._prefixes.runs(self._quantised(widths)))
+            run = self._fused.runs if self.bench.torch_compile else self._prefixes.runs
+            return self.bench.judge.quality(run(self._quantised(widths)))
         return self._tune(self._quantised(widths), self.bench.short, advance)
 
     def rescore(self, widths: Mapping[str, int], advance: Advance) -> float:
@@ -169,6 +176,13 @@ class Worker:
         return Prefixes(self.mirror, bench.graph, judge.outputs, judge.split, bench.run)
 
     @cached_property
+    def _fused(self) -> Fused:
+        from haqc.fused import Fused  # noqa: PLC0415 (torch's compiler takes seconds to load)
+
+        judge = self.bench.judge
+        return Fused(self.mirror, judge.outputs, judge.split, self.bench.run)
+
+    @cached_property
     def _spread(self) -> float:
         return sensitivity.spread(outputs(self.mirror, self.bench.logits, self.bench.probe, self.bench.run))
 
@@ -207,6 +221,8 @@ class Worker:
 
     def _score(self, network: Mirror | QuantisedMirror) -> float:
         judge = self.bench.judge
+        if self.bench.torch_compile and isinstance(network, QuantisedMirror):
+            return judge.quality(self._fused.runs(network))
         return judge.quality(runs(network, judge.outputs, judge.split, self.bench.run))
 
     def _state(self, network: Mirror | QuantisedMirror) -> State:

@@ -11,7 +11,7 @@ from haqc.effort import Effort
 from haqc.frontend import pose
 from haqc.graph import Graph
 
-SMALL = Effort(512, 64, 128, 2000, 1000, 150_000, 9600, 64, 64, 64, (1024, 256, 512))
+SMALL = Effort(512, 64, 128, 2000, 1000, 300_000, 9600, 64, 64, 64, (1024, 256, 512))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_work_stays_within_the_allowances(digits: Graph, factor: int) -> None:
         (effort.sensitivity, 1, settings * work, 4e12),
         (effort.search, 16, work, 256e9),
         (effort.short, 0, 3 * work, 128e9),
-        (effort.long, 0, 3 * work, 8e12),
+        (effort.long, 0, 3 * work, 14e12),
         (effort.reconstruct, 0, 3 * work, 10e12),
         (effort.probes, 12, work, 8e9),
         (effort.run, 1, max(graph.tensor_values.values()), 2**20),

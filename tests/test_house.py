@@ -66,6 +66,7 @@ LAYERS = tuple(
         ddpg
         findings
         folder
+        fused
         judge
         kmeans
         metrics

@@ -17,7 +17,7 @@ from haqc.request import Request
 
 EFFORT = Effort(
     **{field.name: 64 for field in fields(Effort)}
-    | {"search": 2000, "short": 1000, "long": 150_000, "reconstruct": 9600, "run": 250, "made_up": (1024, 256, 512)}
+    | {"search": 2000, "short": 1000, "long": 300_000, "reconstruct": 9600, "run": 250, "made_up": (1024, 256, 512)}
 )
 REQUEST = Request(Path("model.onnx"), "edge", (Demand.parse("energy=0.5"),), Path("out"))
 
@@ -44,10 +44,10 @@ def test_with_labels_the_float_network_is_trained_first(dataset: Dataset) -> Non
 
 @pytest.mark.parametrize(
     ("count", "allowed", "long"),
-    [(1_000, 150_000, 60_000), (6_001, 150_000, 60_010), (18_000, 150_000, 150_000), (18_000, 40_000, 40_000)],
+    [(1_000, 300_000, 60_000), (3_001, 300_000, 60_020), (18_000, 300_000, 300_000), (18_000, 40_000, 40_000)],
 )
 def test_the_winner_trains_longer_on_more_samples(count: int, allowed: int, long: int) -> None:
-    """Ten times the training split, but 60,000 to 150,000, or what the model's size allows; the start stays short."""
+    """Twenty times the training split, 60,000 to 300,000, or what the model's size allows; the start stays short."""
     split = Split((np.zeros((count, 1), np.uint8),), np.zeros(count, np.int64), (Transform(),))
     data = Dataset(split, split, split, "data.npz", "0", False)
     plan = Plan.of(REQUEST, replace(EFFORT, long=allowed), data, has_targets=True)

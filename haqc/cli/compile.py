@@ -43,6 +43,9 @@ def compile_command(
         Literal["cpu", "cuda", "auto"],
         typer.Option(help="Where jobs run networks; auto takes a graphics processor where there is one."),
     ] = "cpu",
+    torch_compile: Annotated[
+        bool, typer.Option("--torch-compile", help="Score policies by a graph that torch compiles once.")
+    ] = False,
     finetune: Annotated[
         int | None,
         typer.Option(
@@ -56,7 +59,7 @@ def compile_command(
         typer.Option(
             help="Training samples of the winner's fine-tune.",
             min=0,
-            show_default="60000 with labels (fewer on large models), or 0 with --finetune 0",
+            show_default="60000 to 300000 with labels (fewer on large models), or 0 with --finetune 0",
         ),
     ] = None,
     reconstruct: Annotated[
@@ -157,6 +160,7 @@ def compile_command(
         seed=seed,
         jobs=jobs,
         device=device,
+        torch_compile=torch_compile,
         finetune=finetune,
         final_finetune=final_finetune,
         reconstruct=reconstruct,
