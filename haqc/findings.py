@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from haqc import __version__
+from haqc.alternatives import Alternatives
 from haqc.budget import Budget, Cost, Limit
 from haqc.costmodel.pricelist import PriceList
 from haqc.data.split import Dataset
@@ -212,6 +213,7 @@ class Findings:
         after, before = self.table.layer_costs(self.policy), self.table.baseline_layers
         total = self.table.price(self.policy)
         reasons = {choice.operand.tensor: choice.reason for choice in self.space.choices}
+        beside = Alternatives(self.space, self.table, self.budget, self.effects, self.search, self.judge)
         return [
             {
                 "name": now.layer.name,
@@ -234,6 +236,7 @@ class Findings:
                 "accuracy_lost": None,
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
                 "sensitivity": self._sensitivity(now.layer),
+                "alternatives": beside.of(now.layer),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
             }
             | ({"float": now.layer.float_reason} if now.layer.float_reason else {})

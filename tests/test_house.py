@@ -58,6 +58,7 @@ LAYERS = tuple(
         weightonly
         """,
         """
+        alternatives
         clean
         costmodel
         data
