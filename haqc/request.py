@@ -66,6 +66,7 @@ class Request:
         ranges: how the ranges of activations are chosen; ``None`` for the quantiser's own way.
         equalise: whether the ranges of neighbouring layers' weights are evened out before anything else.
         formats: what is written, see :func:`haqc.formats.settled`; none for the usual one.
+        opset: the least opset of the emitted files; ``None`` for the model's own, or 21.
         resume, force: what to do with a folder that is not empty.
 
     Raises:
@@ -104,6 +105,7 @@ class Request:
     ranges: Ranges | None = None
     equalise: bool = False
     formats: tuple[FormatName, ...] = ()
+    opset: int | None = None
     resume: bool = False
     force: bool = False
 

@@ -18,6 +18,7 @@ from haqc.findings import Findings, notes
 from haqc.folder import OutputFolder
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
+from haqc.passes.emit import at_opset
 from haqc.passes.report import report
 from haqc.passes.verify import verify
 from haqc.policy import Policy
@@ -66,7 +67,8 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
             network.load(winner.tuned.state)
         carried = notes(problem.target, problem.table, problem.budget, policy, case.fingerprint)
         codes, names = network.codes(), request.settled_formats
-        written = [Emitted.of(name, problem.model, policy, codes, carried, is_main=name == names[0]) for name in names]
+        model = problem.model if request.opset is None else at_opset(problem.model, request.opset)
+        written = [Emitted.of(name, model, policy, codes, carried, is_main=name == names[0]) for name in names]
         main = written[0]
     with clock.part("verify"):
         probe = _probe(network, case.samples.dataset.train)

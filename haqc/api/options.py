@@ -47,6 +47,7 @@ class Options(TypedDict, total=False):
     ranges: Ranges | None
     equalise: bool
     formats: Sequence[FormatName]
+    opset: int | None
     resume: bool
     force: bool
 

@@ -10,7 +10,7 @@ import typer
 
 from haqc.budget import Demand
 from haqc.cli.application import app
-from haqc.cli.options import AsJson, Data, Formats, Metric, Model, Quiet, Shapes, TargetName
+from haqc.cli.options import AsJson, Data, Formats, Metric, Model, Opset, Quiet, Shapes, TargetName
 from haqc.cli.reading import read_allocators, read_formats, read_shapes, read_widths
 from haqc.errors import Interrupted
 from haqc.terminal import terminal
@@ -123,6 +123,7 @@ def compile_command(
         bool, typer.Option("--default-pins/--no-default-pins", help="Pin the first and last layers at 8/8.")
     ] = True,
     formats: Formats = None,
+    opset: Opset = None,
     at_least: Annotated[
         list[str] | None,
         typer.Option(help="NAME=W/A: narrowest widths of layers, by name or pattern.", show_default=False),
@@ -179,6 +180,7 @@ def compile_command(
         ranges=ranges,
         equalise=equalise,
         formats=read_formats(formats),
+        opset=opset,
         resume=resume,
         force=force,
     )

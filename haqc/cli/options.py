@@ -42,3 +42,7 @@ Formats = Annotated[
     list[str] | None,
     typer.Option("--format", help=f"What to write: {', '.join(CHOICES)}; repeat it.", show_default="qcdq"),
 ]
+Opset = Annotated[
+    int | None,
+    typer.Option(min=21, max=26, help="Least opset of the emitted files.", show_default="the model's, or 21"),
+]

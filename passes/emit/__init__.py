@@ -11,11 +11,12 @@ from haqc.codes import NetworkCodes
 from haqc.formats import FormatName
 from haqc.passes.emit.codebook import emit_codebooks
 from haqc.passes.emit.emission import Emission
+from haqc.passes.emit.opset import at_opset
 from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.passes.emit.qdq_native import emit_qdq_native
 from haqc.policy import Policy
 
-__all__ = ["EMITTERS", "Emission", "Emitter", "emit", "emit_codebooks", "emit_qcdq"]
+__all__ = ["EMITTERS", "Emission", "Emitter", "at_opset", "emit", "emit_codebooks", "emit_qcdq"]
 
 Emitter = Callable[[ir.Model, Policy, NetworkCodes, Mapping[str, Any]], ir.Model | Emission]
 """Takes the cleaned float model, which it does not change, the widths, what the quantised mirror stores, and JSON for

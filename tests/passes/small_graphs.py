@@ -20,7 +20,7 @@ from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.bind import bind
 from haqc.passes.calibrate import calibrate, calibrate_codebooks
 from haqc.passes.clean import clean
-from haqc.passes.emit import Emission, emit, emit_codebooks, emit_qcdq
+from haqc.passes.emit import Emission, at_opset, emit, emit_codebooks, emit_qcdq
 from haqc.passes.parse import parse
 from haqc.policy import Policy, Space
 from haqc.precision import Precision
@@ -533,9 +533,7 @@ class Quantised:
         return emitter(self.prepared.model, self.policy, self.codes, ANNOTATIONS)
 
     def emit_as(self, name: FormatName, opset: int = 21) -> Emission:
-        model = self.prepared.model.clone()
-        model.opset_imports[""] = max(opset, model.opset_imports[""])
-        return emit(name, model, self.policy, self.codes, ANNOTATIONS)
+        return emit(name, at_opset(self.prepared.model, opset), self.policy, self.codes, ANNOTATIONS)
 
     def inputs(self, count: int = 32, seed: int = 2) -> tuple[np.ndarray, ...]:
         return samples(self.prepared.model, count, seed)
