@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     seed: int
     jobs: int | None
     device: DeviceChoice
+    torch_compile: bool
     finetune: int | None
     final_finetune: int | None
     reconstruct: int | None
