@@ -7,12 +7,14 @@ figures cannot differ from what a network is priced with.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from haqc.costmodel import build_table
-from haqc.costmodel.table import CostTable
+from haqc.costmodel.table import CostTable, LayerCost
 from haqc.errors import HaqcError
 from haqc.graph import FULL_BITS, Graph, Layer, Operand, Operation
 from haqc.policy import Bits
@@ -46,13 +48,14 @@ class Peak:
 
 @dataclass(frozen=True)
 class DataSheet:
-    """The figures of a target in its default mode.
+    """The figures of a target in one mode.
 
     Attributes:
         target: the chip.
         peaks: by pair of widths: all that it allows, or equal widths and 8-bit activations where that is over 16.
         bandwidth_bytes_per_s: off-chip bytes per second, at 8/8.
         off_chip_energy_j_per_byte: energy of one such byte, at 8/8; 0 where the kind has it in its arithmetic.
+        results_are_free: whether written results take no time, so that the bandwidth is that of reading alone.
         refusal: why there are no such figures, if there are none.
     """
 
@@ -60,13 +63,19 @@ class DataSheet:
     peaks: tuple[Peak, ...] = ()
     bandwidth_bytes_per_s: float = 0.0
     off_chip_energy_j_per_byte: float = 0.0
+    results_are_free: bool = False
     refusal: str = ""
 
 
-def data_sheet(target: Target) -> DataSheet:
-    """Reads the figures of a target off its cost model; a table of measurements has none."""
+def data_sheet(target: Target, mode: str | None = None) -> DataSheet:
+    """Reads the figures of a target off its cost model; a table of measurements has none.
+
+    Args:
+        target: the chip.
+        mode: mode of the cost model; the target's first when ``None``.
+    """
     try:
-        table = build_table(_large_layers(), target)
+        table = build_table(_large_layers(), target, mode=mode)
     except HaqcError as error:
         return DataSheet(target, refusal=str(error))
     full = _cell(table, Bits(FULL_BITS, FULL_BITS))
@@ -76,7 +85,42 @@ def data_sheet(target: Target) -> DataSheet:
         tuple(_peak(table, bits) for bits in _pairs(target)),
         _bandwidth_bytes_per_s(table, full),
         float(np.max(table.energy_parts_j["off_chip"][full] / every_byte)),
+        table.prices.results_are_free,
     )
+
+
+def roofline(target: Target, mode: str, layers: Iterable[LayerCost]) -> dict[str, Any] | None:
+    """Gives the roofs of a report: off-chip bytes per second, and multiply-accumulates per second by widths.
+
+    The roofline is that of Williams, Waterman and Patterson, CACM 52(4), 2009. Where a chip reads weights and data side
+    by side, a layer that needs as much of both moves more bytes than a large layer does; so the bandwidth is the
+    highest of the data sheet and of the network's own layers.
+
+    Args:
+        target: the chip.
+        mode: mode of the cost model.
+        layers: layers of the network, at any widths.
+
+    Returns:
+        ``bandwidth_bytes_per_s``, ``results_are_free`` and ``peaks``, or ``None`` for a table of measurements.
+    """
+    sheet = data_sheet(target, mode)
+    if sheet.refusal:
+        return None
+    peaks = [
+        {"weight_bits": peak.bits.weight, "activation_bits": peak.bits.activation, "macs_per_s": peak.macs_per_s}
+        for peak in sheet.peaks
+    ]
+    reached = [
+        (sum(row.moved_bytes.values()) - sheet.results_are_free * row.moved_bytes["outputs"]) / row.latency_s
+        for row in layers
+        if row.latency_s
+    ]
+    return {
+        "bandwidth_bytes_per_s": max([sheet.bandwidth_bytes_per_s, *reached]),
+        "results_are_free": sheet.results_are_free,
+        "peaks": peaks,
+    }
 
 
 def _cell(table: CostTable, bits: Bits) -> Cell:

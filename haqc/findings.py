@@ -13,7 +13,9 @@ from haqc import __version__
 from haqc.alternatives import Alternatives
 from haqc.budget import Budget, Cost, Limit
 from haqc.costmodel.pricelist import PriceList
+from haqc.costmodel.table import LayerCost
 from haqc.data.split import Dataset
+from haqc.datasheet import roofline
 from haqc.effect import Effect
 from haqc.graph import Graph, Layer
 from haqc.judge import Judge
@@ -153,6 +155,7 @@ class Findings:
             "storage": {"initialiser_bytes": self.initialiser_bytes, "file_bytes": self.formats[0]["bytes"]},
             "stored": self._stored(),
             "formats": [dict(entry) for entry in self.formats],
+            "roofline": self._roofline(),
             "allocators": [self._allocator(result) for result in self.search.allocators],
             "finalists": [
                 {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": self._value(quality)}
@@ -177,6 +180,13 @@ class Findings:
             "file_bytes": main["bytes"],
             "compressed_file_bytes": main["compressed_bytes"],
         }
+
+    def _roofline(self) -> dict[str, Any] | None:
+        """Gives what the chip can do at the widths it allows; nothing where latencies are not priced."""
+        if math.isnan(self.table.baseline.latency_s):
+            return None
+        layers = (*self.table.baseline_layers, *self.table.layer_costs(self.policy))
+        return roofline(self.target, self.table.mode, layers)
 
     def _value(self, points: float) -> float | None:
         """Gives the metric's value of a quality on the search split; ``None`` where that is not finite."""
@@ -226,12 +236,14 @@ class Findings:
                 "latency_s": _figure(now.latency_s),
                 "energy_j": _figure(now.energy_j),
                 "weight_bytes": now.weight_bytes,
+                **_parts(now),
                 "latency_share": _share(now.latency_s, total.latency_s),
                 "energy_share": _share(now.energy_j, total.energy_j),
                 "baseline": {
                     "latency_s": _figure(was.latency_s),
                     "energy_j": _figure(was.energy_j),
                     "weight_bytes": was.weight_bytes,
+                    **_parts(was),
                 },
                 "accuracy_lost": None,
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
@@ -322,6 +334,15 @@ def _limit(limit: Limit, cost: Cost) -> dict[str, Any]:
         "unit": _UNITS[limit.metric],
         "share": _share(value, limit.value),
         "met": limit.allows(cost),
+    }
+
+
+def _parts(row: LayerCost) -> dict[str, Any]:
+    """Gives where a layer's energy goes, what it moves, and what binds it; all empty where that is not priced."""
+    return {
+        "energy_parts_j": dict(row.energy_parts_j),
+        "moved_bytes": dict(row.moved_bytes),
+        "bound": row.bound if row.moved_bytes else None,
     }
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from haqc import targets
-from haqc.datasheet import data_sheet
+from haqc.costmodel import build_table
+from haqc.datasheet import data_sheet, roofline
+from haqc.frontend import pose
 from haqc.policy import Bits
 from haqc.target import Target
 
+ROOT = Path(__file__).resolve().parents[1]
 EDGE = targets.load("edge")
 
 
@@ -54,3 +58,21 @@ def test_a_target_that_cannot_price_them_says_why() -> None:
     refused: Target = replace(EDGE, batch=0)
     sheet = data_sheet(refused)
     assert sheet.peaks == () and "a batch of 0 cannot be priced" in sheet.refusal
+
+
+# The search for the tiles of a bit-composable array takes seconds.
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if "bitfusion" in n else ()) for n in targets.names()]
+)
+def test_no_layer_lies_above_its_roofs(name: str) -> None:
+    target = targets.load(name)
+    _, graph = pose(ROOT / "models" / "digits.onnx")
+    for mode in target.modes:
+        table = build_table(graph, target, mode=mode)
+        roofs = roofline(target, mode, table.baseline_layers)
+        assert roofs is not None
+        peak = next(p["macs_per_s"] for p in roofs["peaks"] if (p["weight_bits"], p["activation_bits"]) == (8, 8))
+        for row in table.baseline_layers:
+            moved = sum(row.moved_bytes.values()) - roofs["results_are_free"] * row.moved_bytes["outputs"]
+            macs = row.layer.macs * table.batch
+            assert macs / row.latency_s <= 1.000001 * min(peak, roofs["bandwidth_bytes_per_s"] * macs / moved), row

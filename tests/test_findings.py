@@ -135,6 +135,18 @@ def test_layers_add_up(compiled: Compiled) -> None:
     assert len(rows) == report["model"]["layers"] == 15
 
 
+def test_the_parts_of_a_layer_add_up(compiled: Compiled) -> None:
+    report, rows = layers(compiled)
+    for row in [*rows, *(row["baseline"] for row in rows)]:
+        assert sum(row["energy_parts_j"].values()) == pytest.approx(row["energy_j"], rel=1e-12)
+        assert list(row["energy_parts_j"]) == ["compute", "on_chip", "off_chip", "leakage"]
+        assert list(row["moved_bytes"]) == ["activations", "weights", "outputs"] and row["moved_bytes"]["weights"] > 0
+        assert row["bound"] in ("compute", "activations", "weights")
+    roofs = report["roofline"]
+    assert {"weight_bits": 8, "activation_bits": 8, "macs_per_s": 51.2e9} in roofs["peaks"]
+    assert roofs["bandwidth_bytes_per_s"] == pytest.approx(3.2e9, rel=1e-12) and roofs["results_are_free"]
+
+
 def test_the_output_error_is_that_of_the_chosen_widths(compiled: Compiled) -> None:
     _, rows = layers(compiled)
     by_name = {row["name"]: row for row in rows}

@@ -284,14 +284,16 @@ def test_every_package_has_an_init() -> None:
 
 
 def test_every_data_file_is_shipped() -> None:
-    data = SETUPTOOLS["package-data"]
-    left_out = []
-    for name, path in sources():
-        if path.name == "__init__.py":
-            kept = {file for pattern in data.get(name, []) for file in path.parent.glob(pattern)}
-            files = {file for file in path.parent.iterdir() if file.is_file() and file.suffix not in (".py", ".pyc")}
-            left_out += [str(file.relative_to(ROOT)) for file in sorted(files - kept)]
-    assert left_out == []
+    packages = {path.parent: name for name, path in sources() if path.name == "__init__.py"}
+    kept = {
+        file
+        for folder, name in packages.items()
+        for pattern in SETUPTOOLS["package-data"].get(name, [])
+        for file in folder.glob(pattern)
+    }
+    found = {file for top in ("haqc", "passes", "targets") for file in (ROOT / top).rglob("*") if file.is_file()}
+    left_out = {file for file in found - kept if file.suffix not in (".py", ".pyc")}
+    assert sorted(str(file.relative_to(ROOT)) for file in left_out) == []
 
 
 def test_every_imported_library_is_declared() -> None:

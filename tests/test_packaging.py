@@ -37,7 +37,8 @@ def expected_files() -> set[str]:
     for package in SETUPTOOLS["packages"]:
         folder = ROOT / package.replace(".", "/")
         for pattern in ("*.py", *SETUPTOOLS["package-data"].get(package, [])):
-            names.update(f"{package.replace('.', '/')}/{path.name}" for path in folder.glob(pattern))
+            files = (path for path in folder.glob(pattern) if path.is_file())
+            names.update(f"{package.replace('.', '/')}/{path.relative_to(folder).as_posix()}" for path in files)
     return names
 
 

@@ -1,71 +1,72 @@
-"""The report as one self-contained page: no script, nothing fetched, every name escaped."""
+"""The report as one self-contained page: nothing fetched, every name escaped, only the page's own scripts run."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from haqc.graph import FULL_BITS
 from haqc.passes.report import wording
+from haqc.passes.report.forest import forest
+from haqc.passes.report.interval import interval, interval_words
+from haqc.passes.report.pagedata import page_data
+from haqc.passes.report.sensitivities import sensitivities
 from haqc.plaintext import visible
 
-_SLOT = 14
-_BAR = 10
-_BIT = 8
-_LEFT = 24
-_AXIS = _BIT * FULL_BITS + 10
+_SCRIPTS = (
+    *("words", "state", "theme", "chart", "bits", "costs", "roofline", "trials", "progress", "sensitivity"),
+    *("table", "panel", "start"),
+)
+_TONES = {"equal": "yes", "agrees": "yes", "differs": "no", "DIFFERS": "no", "refused": "maybe", "absent": ""}
+_COLUMNS = (
+    *(("number", "No.", ""), ("name", "Layer", "name"), ("op", "Operator", "words"), ("weight_bits", "W bits", "")),
+    *(("activation_bits", "A bits", ""), ("macs", "MACs", ""), ("cycles", "Cycles", ""), ("latency_s", "Latency", "")),
+    *(("energy_j", "Energy", ""), ("weight_bytes", "Weights", ""), ("accuracy_lost", "Accuracy lost", "")),
+    *(("alternatives", "Next best", "words"), ("reason", "Reason", "words")),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One layer in the chart of widths: weights above the axis, activations below; lengths in pixels."""
-
-    name: str
-    number: int
-    x: int
-    weight_bits: int
-    activation_bits: int
-    weight_length: int
-    activation_length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """The chart of widths, in pixels.
+class Consumer:
+    """What one runtime made of the emitted file.
 
     Attributes:
-        lines: the widths that have a grid line, each with its distance from the axis.
+        name: the runtime.
+        status: one word.
+        tone: the class of that word on the page.
+        detail: what there is to say of it.
+        entry: its figures.
     """
 
-    width: int
-    height: int
-    left: int
-    axis: int
-    bar: int
-    bars: tuple[Bar, ...]
-    lines: tuple[tuple[int, int], ...]
+    name: str
+    status: str
+    tone: str
+    detail: str
+    entry: Mapping[str, Any]
 
 
 def render_html(content: Mapping[str, Any]) -> str:
     """Gives the text of ``report.html``.
 
     Names come from files that anyone may have made: all text passes through the escaping of control characters and
-    of HTML, and the page's policy allows neither scripts nor fetches.
+    of HTML, scripts put names into text nodes only, and the page's policy allows no other scripts and no fetches.
 
     Args:
         content: the report (``docs/report-schema.md``).
     """
     unit = content["accuracy"]["unit"]
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     environment.filters.update(
         quantity=wording.quantity,
         figure=partial(wording.figure, unit=unit),
@@ -76,40 +77,63 @@ def render_html(content: Mapping[str, Any]) -> str:
         width=_width,
         text=_text,
         grade=wording.grade,
+        short=_short,
     )
-    source = resources.files("haqc.passes.report").joinpath("template.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(
-        content,
-        score=wording.score_name(content["accuracy"]),
-        agreement_reason=wording.agreement_reason(content["accuracy"]),
+    script, library = _script(), _asset("echarts.min.js")
+    accuracy, layers = content["accuracy"], content["layers"]
+    has_lost = any(layer["accuracy_lost"] is not None for layer in layers)
+    has_alternatives = any(layer.get("alternatives") for layer in layers)
+    absent = {"accuracy_lost": not has_lost, "alternatives": not has_alternatives}
+    return environment.get_template("template.html.j2").render(
+        {"left_out": (), "reconstruction": None, **content},
+        score=wording.score_name(accuracy),
+        agreement_reason=wording.agreement_reason(accuracy),
         cost_words=wording.COST_WORDS,
-        chart=_chart(content["layers"]),
-        sensitivities=_sensitivities(content["layers"]),
+        interval={"emitted": interval(accuracy, accuracy["emitted"]), "words": interval_words(accuracy)},
+        forest=forest(accuracy),
+        consumers=tuple(_consumers(content["verification"])),
+        columns=[column for column in _COLUMNS if not absent.get(column[0], False)],
+        has_lost=has_lost,
+        has_alternatives=has_alternatives,
+        sensitivities=sensitivities(layers),
+        style=Markup(_asset("page.css")),
+        dark=Markup(_asset("dark.css")),
+        data=Markup(page_data(content)),
+        library=Markup(library),
+        script=Markup(script),
+        library_hash=_digest(library),
+        script_hash=_digest(script),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sensitivities:
-    """What each width of each operand alone would cost.
-
-    Attributes:
-        widths: every width that was measured.
-        rows: layer, operand, and one measurement (or ``None``) per width.
-    """
-
-    widths: tuple[int, ...]
-    rows: tuple[tuple[str, str, tuple[Mapping[str, Any] | None, ...]], ...]
+def _read(name: str) -> str:
+    return resources.files("haqc.passes.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _sensitivities(layers: Sequence[Mapping[str, Any]]) -> Sensitivities:
-    measured = [
-        (layer["name"], words, {entry["bits"]: entry for entry in layer.get("sensitivity", {}).get(kind, ())})
-        for layer in layers
-        for kind, words in (("weight", "weights"), ("activation", "activations"))
-    ]
-    widths = tuple(sorted({bits for _, _, entries in measured for bits in entries}))
-    rows = tuple((name, words, tuple(map(entries.get, widths))) for name, words, entries in measured if entries)
-    return Sensitivities(widths, rows)
+def _asset(name: str) -> str:
+    return _read(f"assets/{name}").rstrip("\n")
+
+
+def _script() -> str:
+    """Joins the page's own scripts; nothing of them is seen outside."""
+    parts = "\n".join(_asset(f"page/{name}.js") for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}\n}})();'
+
+
+def _digest(script: str) -> Markup:
+    """Gives the source that a content security policy allows a script by."""
+    return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'")
+
+
+def _consumers(verification: Mapping[str, Any]) -> Iterator[Consumer]:
+    for entry in verification["consumers"]:
+        status = entry.get("status") or ("agrees" if entry["ok"] else "DIFFERS")
+        full = dict.fromkeys(("tensors", "values", "different", "share", "worst", "first_difference")) | dict(entry)
+        compared = ""
+        if entry.get("different") is not None and entry.get("values"):
+            compared = f"{entry['different']:,} of {entry['values']:,} {entry.get('compared', 'codes')} differ"
+        detail = entry.get("detail") or compared
+        yield Consumer(entry.get("consumer") or entry["name"], status, _TONES.get(status, "maybe"), detail, full)
 
 
 def _shown(value: Any) -> Any:
@@ -122,23 +146,11 @@ def _width(value: float | None) -> str:
     return f"{100 * min(max(value or 0.0, 0.0), 1.0):.1f}%"
 
 
+def _short(words: str) -> str:
+    """Gives words without what stands in brackets."""
+    return words.partition(" (")[0]
+
+
 def _text(value: Any) -> str:
     """Gives any JSON value on one line; text without its line ends."""
     return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _chart(layers: Sequence[Mapping[str, Any]]) -> Chart:
-    bars = tuple(
-        Bar(
-            name=layer["name"],
-            number=index + 1,
-            x=_LEFT + _SLOT * index,
-            weight_bits=layer["weight_bits"],
-            activation_bits=layer["activation_bits"],
-            weight_length=_BIT * layer["weight_bits"],
-            activation_length=_BIT * min(FULL_BITS, layer["activation_bits"]),  # floats are as wide as the chart
-        )
-        for index, layer in enumerate(layers)
-    )
-    lines = tuple((bits, _BIT * bits) for bits in (2, 4, 6, FULL_BITS))
-    return Chart(_LEFT + _SLOT * len(bars) + 10, 2 * _AXIS, _LEFT, _AXIS, _BAR, bars, lines)

@@ -6,21 +6,29 @@ import copy
 import csv
 import io
 import json
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 from haqc.errors import OutputError
 from haqc.passes.report import ReportFiles, report
 from haqc.passes.report.csv import COLUMNS, layers_csv
 from haqc.passes.report.html import render_html
+from haqc.passes.report.interval import interval, wilson
+from haqc.passes.report.pagedata import page_data
 from haqc.passes.report.wording import difference, figure, quantity, share, spread
 from haqc.plaintext import visible
 
 EXAMPLE = Path(__file__).with_name("report_example.json")
-VOID = {"meta", "line", "rect", "br"}
+VOID = {"meta", "line", "circle", "br", "input"}
+LIBRARY = (resources.files("haqc.passes.report") / "assets" / "echarts.min.js").read_text(encoding="utf-8").rstrip("\n")
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",
@@ -43,7 +51,7 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str]] = []
         self.open: list[str] = []
         self.words: list[str] = []
-        self.feed(text)
+        self.feed(text.replace(LIBRARY, ""))  # long, and the same in every page
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -59,7 +67,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("script", "style"):
             self.words.append(data)
 
     @property
@@ -194,16 +202,92 @@ def test_csv_keeps_one_line_per_layer(content: dict[str, Any]) -> None:
 
 
 def test_page_is_self_contained(content: dict[str, Any]) -> None:
-    page = Page(render_html(content))
-    assert page.open == []
-    assert not {"script", "link", "img", "iframe", "object", "base", "form", "a"} & set(page.tags)
-    assert not {"src", "href", "onload", "onclick", "onerror"} & {name for name, _ in page.attributes}
-    policy = next(value for _, value in page.attributes if "default-src" in value)
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
     text = render_html(content)
-    assert "url(" not in text
-    assert "@import" not in text
-    assert "://" not in text
+    page = Page(text)
+    assert page.open == []
+    assert not {"link", "img", "iframe", "object", "base", "form", "a"} & set(page.tags)
+    assert not {"src", "href", "onload", "onclick", "onerror"} & {name for name, _ in page.attributes}
+    own = text.replace(LIBRARY, "")
+    assert len(own) < len(text) - 500_000
+    for fetching in ("url(", "@import", "://", "fetch(", "XMLHttpRequest", "innerHTML", "eval(", "localStorage"):
+        assert fetching not in own
+    assert "</script" not in LIBRARY and "<!--" not in LIBRARY
+
+
+def test_only_the_pages_own_scripts_run(content: dict[str, Any]) -> None:
+    content["layers"][0]["name"] = "</script><script>alert(1)</script><!--"
+    text = render_html(content)
+    policy = next(value for _, value in Page(text).attributes if "default-src" in value)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    allowed = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
+    assert len(allowed) == 2
+    assert policy == (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed[1]} {allowed[0]}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_charts_read_the_layers_and_trials(content: dict[str, Any]) -> None:
+    content["trials"] = [
+        {"key": "k", "allocator": "ddpg", "bits": ["8/8", "4/3"], "cost": content["cost"]["policy"], "accuracy": 96.11,
+         "reward": 0.1, "seed": 3}
+    ]  # fmt: skip
+    content["layers"][1]["name"] = "<b>\u202e&"
+    text = page_data(content)
+    assert not {"<", ">", "&", "\u202e"} & set(text)
+    whole = json.loads(text)
+    assert whole["csv"] == layers_csv(content["layers"])
+    data = whole["data"]
+    assert [layer["weight_bits"] for layer in data["layers"]] == [y["weight_bits"] for y in content["layers"]]
+    assert data["layers"][1]["name"] == "<b>\\u202e&"
+    assert data["layers"][1]["baseline"]["energy_j"] == content["layers"][1]["baseline"]["energy_j"]
+    cost = content["cost"]["policy"]
+    assert data["trials"] == [
+        {"allocator": "ddpg", "score": 96.11, "bits": "8/8 4/3",
+         "cost": [cost["energy_j"], cost["latency_s"], cost["weight_bytes"], cost["peak_activation_bytes"]]}
+    ]  # fmt: skip
+
+
+def test_page_of_200_layers_is_under_3_mb(content: dict[str, Any]) -> None:
+    measured = _measured(content)["layers"][1]
+    full = [
+        {"bits": bits, "output_error": 0.123456789 / bits, "layer_error": 0.1 / 3, "lost": 1.5} for bits in range(2, 9)
+    ]
+    layer = measured | {"sensitivity": {"weight": full, "activation": full}}
+    layer |= {"energy_parts_j": dict.fromkeys(("compute", "on_chip", "off_chip", "leakage"), 1 / 3e7)}
+    content["layers"] = [layer | {"name": f"/features/features.{n}/conv/conv.0/Conv"} for n in range(200)]
+    trial = {"key": "k", "allocator": "ddpg", "bits": ["4/4"] * 200, "cost": content["cost"]["policy"], "accuracy": 9.0}
+    content["trials"] = [trial] * 5000
+    assert len(render_html(content).encode()) < 3e6
+
+
+def test_figures_that_other_versions_add_are_shown(content: dict[str, Any]) -> None:
+    other = {"weight_bits": 5, "activation_bits": 4, "cost": {"energy_j": 1e-6}, "loss": 0.25, "measured": False}
+    content["layers"][0]["alternatives"] = [other]
+    content["verification"]["consumers"] = [
+        {"consumer": "openvino", "status": "absent", "detail": "not installed"},
+        {"consumer": "onnxruntime", "status": "refused", "detail": "no kernel for <Cast>"},
+    ]
+    text = Page(render_html(content)).text
+    assert "Next best" in text and "5/4: 0.25 points*" in text
+    assert "openvino absent not installed" in text
+    assert "onnxruntime refused no kernel for <Cast>" in text
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (1388, 1437), (1, 2)])
+def test_wilson_is_that_of_scipy(hits: int, count: int) -> None:
+    found = wilson(hits / count, count)
+    expected = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_interval_of_a_metric_that_counts_no_hits(content: dict[str, Any]) -> None:
+    accuracy = content["accuracy"] | {"metric": "mse", "unit": "", "standard_error": 0.5}
+    found = interval(accuracy, 10.0)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((9.02001801, 10.97998199), abs=1e-8)
+    assert interval(accuracy | {"standard_error": None}, 10.0) is None
+    assert interval(accuracy, None) is None
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -246,9 +330,9 @@ def test_page_gives_budget_cost_allocators_and_layers(content: dict[str, Any]) -
     assert "integer program n/a found nothing within the budget" in text
     assert "estimate: worked out from typical figures, not measured on this hardware" in text
     assert "2 conv2 Conv conv 4 3 240 k 2.21 k 11.2 µs 8/8: 29.0 µs 11.2 % 5.75 µJ 8/8: 21.0 µJ 23.0 %" in text
+    assert "96.59 % -0.35 points against float 95.52 % to 97.41 % (95 % confidence, Wilson), 1,437 samples" in text
     assert "0.27 points" in text
     assert "reads the network's input" in text
-    assert "conv2: 4-bit weights, 3-bit activations" in text
     assert "sha256:0a1b" in text
 
 

@@ -1,0 +1,30 @@
+// What the page shows: the report, the layer that is picked, the theme; views register and are drawn when any changes.
+const { data, csv } = JSON.parse(document.getElementById("report").textContent);
+const layers = data.layers;
+const views = [];
+const state = { layer: -1, trial: -1, isPrinting: false };
+
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+// The end of a name tells more than its start, which most layers share.
+function ending(text, length) {
+  const characters = Array.from(text);
+  return characters.length <= length ? text : `…${characters.slice(1 - length).join("")}`;
+}
+function middle(text, length) {
+  const characters = Array.from(text), half = Math.floor((length - 1) / 2);
+  return characters.length <= length ? text : `${characters.slice(0, half).join("")}…${characters.slice(-half).join("")}`;
+}
+const title = (index) => `${index + 1}. ${middle(layers[index].name, 60)}`;
+const widths = (layer) => `W${layer.weight_bits} A${layer.activation_bits}`;
+
+function drawAll() {
+  for (const view of views) view.draw();
+}
+function pick(index) {
+  state.layer = index === state.layer ? -1 : index;
+  drawAll();
+}
