@@ -18,6 +18,7 @@ from haqc.passes.search.minimise import Attempt, cheapest_kept, minimise
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
 from haqc.passes.search.sampling import propose_random
+from haqc.passes.search.slack import SLACK, unspent
 from haqc.passes.search.uniform import propose_uniform
 from haqc.policy import Policy, Space
 from haqc.request import AllocatorName
@@ -81,22 +82,32 @@ def search(
     }
     allowances = {"uniform": min(options.uniform_evaluations, options.evaluations)}
     finished = []
-    interrupted = False
     end_s = time.monotonic() + options.seconds
+    is_going = True
     for place, name in enumerate(options.allocators):
         left_s = end_s - time.monotonic()
         until_s = time.monotonic() + left_s / (len(options.allocators) - place)
         account = Account(name, allowances.get(name, options.evaluations), evaluator, progress, until_s)
-        try:
-            allocators[name](account)
-        except OutOfTime:
-            pass
-        except KeyboardInterrupt:
-            interrupted = True
+        is_going = _run(allocators[name], account)
         finished.append(account.close())
-        if interrupted:
+        if not is_going:
             break
     if not evaluator.trials:
         raise Interrupted("interrupted before any policy was evaluated, so there is nothing to emit; run it again")
+    if is_going and (wider := unspent(problem, evaluator)[: options.evaluations]):
+        account = Account(SLACK, len(wider), evaluator, progress, end_s)
+        is_going = _run(lambda account: account.evaluate_all(wider, options.batch), account)
+        finished += [row for row in [account.close()] if row.evaluations]
     best = evaluator.best(evaluator.trials)
-    return SearchResult(evaluator.trials, tuple(finished), best, interrupted)
+    return SearchResult(evaluator.trials, tuple(finished), best, interrupted=not is_going)
+
+
+def _run(propose: Callable[[Account], object], account: Account) -> bool:
+    """Lets an allocator propose until it ends or its time is up; gives whether the search goes on after it."""
+    try:
+        propose(account)
+    except OutOfTime:
+        pass
+    except KeyboardInterrupt:
+        return False
+    return True

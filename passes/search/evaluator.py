@@ -77,7 +77,11 @@ class Evaluator:
 
         On a small search split many policies tie; the budget is met by all, so the safer one is worth more.
         """
-        return min(trials, key=self._rank)
+        return self.ranked(trials)[0]
+
+    def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Gives trials with the best first."""
+        return sorted(trials, key=self._rank)
 
     def _rank(self, trial: Trial) -> tuple[float, float, float]:
         return -trial.accuracy, self._problem.error(trial.policy), self._problem.share(trial.cost)

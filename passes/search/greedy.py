@@ -86,6 +86,9 @@ class Descent:
         while True:
             self._refresh(moves, stale, self._problem.widening)
             worthwhile = [move for move in moves.values() if self._added_error(move) < 0]
+            if not worthwhile and stale is not self._choices:
+                stale = self._choices  # where wider may be cheaper, room was made for what did not fit before
+                continue
             if not worthwhile:
                 return
             best = min(worthwhile, key=self._rank_of_widening)

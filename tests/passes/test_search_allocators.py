@@ -91,6 +91,19 @@ def test_greedy_crosses_plateaus() -> None:
     assert {tensor for tensor, width in widths.items() if width == 3} == set(sorted(errors, key=errors.__getitem__)[:2])
 
 
+def test_what_a_widening_makes_room_for_is_widened_too() -> None:
+    """Where 8-bit weights need no unpacking, they are cheaper than 4-bit ones; far away, data fit then."""
+    made = toy(6, weights=(2, 4, 8), activations=(2, 4, 8))
+
+    def unpacked(policy: Policy) -> Cost:
+        return Cost(latency_s={8: 1.0}.get(policy.widths["w1"], 3.0) + {8: 3.0}.get(policy.widths["t4"], 1.0))
+
+    rules = Problem(made.space, Budget((Limit("latency", 4.0, "latency=4s"),)), unpacked, made.sensitivity)
+    start = {choice.operand.tensor: 8 for choice in made.space.free} | {"w1": 4, "t4": 4}
+    dear_data = {key: error * (1e-6 if key[0] == "w1" else 1.0) for key, error in made.sensitivity.items()}
+    assert Descent(rules, dear_data, start).run() == dict.fromkeys(start, 8)
+
+
 def together(policy: Policy) -> Cost:
     """The peak of the widths of two tensors: neither saves alone."""
     return Cost(peak_activation_bytes=float(max(policy.widths["t1"], policy.widths["t2"])))
