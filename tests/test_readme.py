@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from haqc import targets
-
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -49,19 +47,6 @@ def test_the_demo_is_the_first_example() -> None:
     compiles = [line for line in HAQC_LINES if line.startswith("haqc compile")]
     assert compiles
     assert compiles[0] in makefile
-
-
-def test_the_table_of_targets_says_what_the_files_say() -> None:
-    found: dict[str, tuple[int | str, ...]] = {}
-    for line in README.splitlines():
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if len(cells) == 5 and cells[0].startswith("`"):
-            names = re.findall(r"`([^`]+)`", cells[0])
-            batches = [int(batch) for batch in cells[2].split(",")]
-            batches *= len(names) if len(batches) == 1 else 1
-            found |= {name: (batch, *cells[3:]) for name, batch in zip(names, batches, strict=True)}
-    chips = map(targets.load, targets.names())
-    assert found == {chip.name: (chip.batch, *chip.grades(chip.modes[0])) for chip in chips}
 
 
 # One test for all lines, because later ones read the folder that the first one writes.
