@@ -1,6 +1,6 @@
 """Compiles the real networks without any training, at the bit operations that AIMET's mixed precision came to.
 
-    python -m benchmarks.amp [--out build/amp] [--only resnet8] [--metric agreement] [--seed 0]
+    python -m benchmarks.amp [--out build/amp] [--only resnet8] [--metric agreement] [--evaluations 16] [--seed 0]
 
 Bit operations are multiply-accumulates x weight bits x activation bits, relative to 8/8 everywhere, pinned layers
 included; ``benchmarks/bit_operations.toml`` is the target that prices just these. Each network is compiled twice: with
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/amp"))
     parser.add_argument("--only", choices=tuple(SHARES))
     parser.add_argument("--metric", choices=METRICS)
+    parser.add_argument("--evaluations", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     print("| " + " | ".join(TITLES) + " |")
@@ -44,16 +45,18 @@ def main() -> None:
     for network in real_networks(arguments.out):
         for metric in METRICS:
             if arguments.only in (None, network.name) and arguments.metric in (None, metric):
-                print(row(network, metric, arguments.out, arguments.seed), flush=True)
+                name = f"{network.name}-{metric}-{arguments.evaluations}-{arguments.seed}"
+                print(row(network, metric, arguments.out / name, arguments), flush=True)
 
 
-def row(network: Network, metric: str, out: Path, seed: int) -> str:
+def row(network: Network, metric: str, folder: Path, arguments: argparse.Namespace) -> str:
     """Compiles, unless that was done before, and gives the line of the table."""
-    folder, kept = out / f"{network.name}-{metric}-{seed}", out / f"{network.name}-{metric}-{seed}.json"
+    kept = folder.with_suffix(".json")
     if not kept.is_file():
         run = haqc(
-            "compile", network.model, "--target", TARGET, "--budget", f"energy={SHARES[network.name]}", "--seed", seed,
-            "--data", network.data, "--metric", metric, "--finetune", 0, "--out", folder, "--jobs", 1, "--json",
+            "compile", network.model, "--target", TARGET, "--budget", f"energy={SHARES[network.name]}",
+            "--data", network.data, "--metric", metric, "--finetune", 0, "--seed", arguments.seed,
+            "--evaluations", arguments.evaluations, "--out", folder, "--jobs", 1, "--json",
             *(["--resume"] if folder.exists() else []),
         )  # fmt: skip
         if run.code:

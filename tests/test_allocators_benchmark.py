@@ -18,6 +18,7 @@ from benchmarks.allocators.table import tables
 from benchmarks.networks import Network
 from haqc.passes.search import SearchOptions
 from haqc.policy import Policy
+from haqc.train import Recipe
 from tests.passes.search_toy import chain
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -26,7 +27,7 @@ CELL = GRID[0]
 
 def test_cells_are_those_that_are_wanted() -> None:
     assert len(GRID) == 2 * 2 * 2 * 2
-    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2
+    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8
     assert chosen(["fashion-*-W3A3"]) == (UNIFORM[2],)
     assert "random" not in allocators(UNIFORM[0])
 
@@ -110,7 +111,13 @@ def test_a_cell_of_digits_is_searched_and_measured(tmp_path: Path) -> None:
     count = len(scored)
     assert {name: row["key"] for name, row in search()["allocators"].items()} == {n: r["key"] for n, r in rows.items()}  # type: ignore[attr-defined]
     assert len(scored) == count
-    tuned, floating = measured(ground, rows["integer"]["widths"], 256), measured_float(ground, 256)
+    recipe = Recipe(256, batch=32)
+    tuned, floating = (
+        measured(ground, rows["integer"]["widths"], recipe),
+        measured_float(ground, recipe),
+    )
     assert tuned["count"] == floating["count"] == len(ground.subject.dataset.reported)
+    again = Ground(ground.network, tmp_path, 512)
+    assert measured(again, rows["integer"]["widths"], recipe)["wrong"] == tuned["wrong"]  # from what was kept
     assert len(floating["wrong"]) < 0.1 * floating["count"]
     assert len(tuned["wrong"]) < 0.2 * tuned["count"]

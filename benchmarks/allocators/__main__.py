@@ -48,8 +48,6 @@ def main() -> None:
                 campaign.say(f"{cell.name}-{seed}: scored")
             else:
                 campaign.measure(cell, campaign.search(cell, seed))
-                if cell.is_uniform:
-                    campaign.measure_float(cell)
     if not arguments.propose:
         campaign.price()
 

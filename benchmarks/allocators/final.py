@@ -9,46 +9,61 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.allocators.effort import REPORTED
+from benchmarks.allocators.cells import Cell
+from benchmarks.allocators.effort import REPORTED, trained_on
 from benchmarks.allocators.ground import Ground
+from haqc.data import Split
 from haqc.mirror import Mirror
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.policy import Policy
-from haqc.train import outputs
-from haqc.workbench import Worker
+from haqc.train import Recipe, outputs
+from haqc.workbench import Bench, Worker
 
 
-def measured(ground: Ground, widths: Mapping[str, int], samples: int) -> dict[str, Any]:
-    """Trains a policy by the recipe that finalists of a compile are trained by, and measures it.
+def recipe_of(cell: Cell, bench: Bench) -> Recipe:
+    """Gives the recipe of a cell: that of a compile's finalists, or for a headline that of its winner."""
+    return replace(bench.long if cell.is_headline else bench.middle, samples=trained_on(cell))
+
+
+def measured(ground: Ground, widths: Mapping[str, int], recipe: Recipe) -> dict[str, Any]:
+    """Trains a policy, and measures it.
 
     It is measured in the mirror, which ``haqc verify`` holds every emitted file to.
 
     Args:
         ground: the network.
         widths: the policy.
-        samples: training samples, counted with repetition.
+        recipe: how to train.
     """
     begun_s, bench = time.process_time(), ground.bench
-    tuned = _worker(ground, samples).tune(widths, lambda count: None)
+    tuned = _worker(ground, recipe).tune(widths, lambda count: None)
     network = QuantisedMirror(ground.subject.mirror, Policy(bench.graph, widths), bench.calibration)
     network.load(tuned.state)
     return _content(ground, network, tuned.accuracy, begun_s)
 
 
-def measured_float(ground: Ground, samples: int) -> dict[str, Any]:
+def measured_float(ground: Ground, recipe: Recipe) -> dict[str, Any]:
     """Trains the float network by the same recipe, and measures it: what quantised networks lose is counted from it."""
-    begun_s, worker = time.process_time(), _worker(ground, samples)
+    begun_s, worker = time.process_time(), _worker(ground, recipe)
     tuned = worker.tune_float(lambda count: None)
-    return _content(ground, worker.mirror, tuned.accuracy, begun_s)
+    content = _content(ground, worker.mirror, tuned.accuracy, begun_s)
+    reported, subject = _reported(ground), ground.subject
+    found = subject.samples.runtime.output(subject.samples.search.outputs[0], reported, ground.bench.run)
+    return {**content, "original": np.flatnonzero(found.argmax(axis=1) != reported.labels).tolist()}
 
 
-def _worker(ground: Ground, samples: int) -> Worker:
-    return Worker(replace(ground.bench, long=replace(ground.bench.middle, samples=samples)))
+def _worker(ground: Ground, recipe: Recipe) -> Worker:
+    bench = ground.whole if recipe.checkpoints else ground.bench  # the best checkpoint is chosen by more images
+    return Worker(replace(bench, long=recipe))
 
 
 def _content(ground: Ground, network: Mirror | QuantisedMirror, accuracy: float, begun_s: float) -> dict[str, Any]:
-    bench, reported = ground.bench, ground.subject.dataset.reported.take(slice(0, REPORTED))
+    bench, reported = ground.bench, _reported(ground)
     found = outputs(network, bench.logits, reported, bench.run)
     wrong = np.flatnonzero(found.argmax(axis=1) != reported.labels).tolist()
     spent_s = round(time.process_time() - begun_s, 2)
     return {"search": accuracy, "count": len(reported), "wrong": wrong, "cpu_s": spent_s}
+
+
+def _reported(ground: Ground) -> Split:
+    return ground.subject.dataset.reported.take(slice(0, REPORTED))

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.allocators.cells import SHARES, Cell
 from benchmarks.allocators.effort import IMAGES
 from benchmarks.networks import Network
 from benchmarks.uniform import Silent, Subject
 from haqc import stages, targets
 from haqc.budget import Budget, Demand
+from haqc.enlarge import enlarge
 from haqc.folder import OutputFolder
 from haqc.passes.search.feasibility import cheapest
+from haqc.preparation import grids, prepare
 from haqc.problem import Problem
 from haqc.workbench import Bench, Worker
 from haqc.workers import WorkerPool
@@ -39,9 +43,34 @@ class Ground:
         return Subject(self.network, "labels", self.out, self.length)
 
     @cached_property
+    def whole(self) -> Bench:
+        """What a compile's jobs read.
+
+        What is learned from is kept, for it takes long: both float networks run over all training images.
+        """
+        subject, folder = self.subject, OutputFolder(self.out / f"{self.network.name}-labels")
+        file = folder.path / "teacher.npy"
+        if not file.is_file():
+            part = folder.path / "part.npy"
+            np.save(part, subject.bench.teacher)
+            part.replace(file)
+            return subject.bench
+        plan, run = subject.plan, subject.effort.run
+        untaught = replace(plan, long=replace(plan.long, samples=0))
+        bench = prepare(subject.request, subject.problem, subject.samples, untaught)
+        train = enlarge(bench.train, subject.samples.search, subject.samples.runtime, run)
+        bench = replace(bench, train=train, teacher=np.load(file), long=plan.long)
+        start = folder.load_tuned("start")
+        if start is not None:
+            subject.mirror.load(start.state.parameters)
+            bench = replace(bench, start=start.state.parameters)
+        grid = grids(subject.request, subject.mirror, subject.problem.space, bench, subject.effort, folder)
+        return replace(bench, calibration=grid)
+
+    @cached_property
     def bench(self) -> Bench:
         """What scores read: some images of the search split, and no training."""
-        bench = self.subject.bench
+        bench = self.whole
         judge = replace(bench.judge, split=bench.judge.split.take(slice(0, IMAGES)))
         return replace(bench, judge=judge, short=replace(bench.short, samples=0))
 
@@ -76,6 +105,8 @@ class Ground:
         if cell.is_uniform:
             policy = problem.space.uniform(int(cell.level[1]), int(cell.level[3]))
             share = problem.table.price(policy).value(cell.metric) / full
+        elif cell.is_headline:
+            share = float(cell.level)
         else:
             floor = cheapest(problem.space, problem.table.price, lambda cost: cost.value(cell.metric))
             least = problem.table.price(floor).value(cell.metric) / full

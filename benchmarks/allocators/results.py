@@ -71,10 +71,10 @@ class Results:
         content = self._read(f"{cell.name}-haq")
         return None if content is None else self._found(cell, content["allocators"]["haq"], content["score_s"])
 
-    def reference(self, cell: Cell) -> np.ndarray | None:
-        """Gives what the float network gets right after the same fine-tune."""
+    def floats(self, cell: Cell) -> tuple[np.ndarray, np.ndarray] | None:
+        """Gives what the original float network gets right, and what it does after the fine-tune of the cell."""
         content = self._read(f"float-{cell.network}-{trained_on(cell)}")
-        return None if content is None else _right(content)
+        return None if content is None else (_right({**content, "wrong": content["original"]}), _right(content))
 
     def prices(self) -> dict[str, dict[str, float]]:
         """Gives the cost of policies on every target, as shares of 8/8, by key and ``target-metric``."""

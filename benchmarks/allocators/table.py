@@ -9,7 +9,7 @@ from benchmarks.allocators.effort import ALLOCATORS
 from benchmarks.allocators.markdown import markdown
 from benchmarks.allocators.results import Found, Results
 from benchmarks.allocators.specialisation import specialisation
-from benchmarks.allocators.verdicts import best_of, long_run, means, uniform_room, verdicts
+from benchmarks.allocators.verdicts import best_of, headline, long_run, means, uniform_room, verdicts
 
 
 def tables(results: Results) -> str:
@@ -20,6 +20,7 @@ def tables(results: Results) -> str:
         "Bounds": verdicts(results),
         "Where uniform widths begin to hurt": uniform_room(results),
         "Sixty evaluations against six hundred": long_run(results),
+        "Headline": headline(results),
         "Specialisation": specialisation(results),
     }
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in parts.items() if text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import mean, median
 
-from benchmarks.allocators.cells import GRID, LONG, OTHERS, SEEDS, UNIFORM, Cell
+import numpy as np
+
+from benchmarks.allocators.cells import GRID, HEADLINE, LONG, OTHERS, SEEDS, UNIFORM, Cell
 from benchmarks.allocators.effort import ALLOCATORS, EVALUATIONS, LONG_EVALUATIONS
 from benchmarks.allocators.markdown import markdown
 from benchmarks.allocators.results import Found, Results, paired
@@ -84,8 +86,9 @@ def uniform_room(results: Results) -> str:
     """Gives what uniform widths lose against the float network, and how much of it the agent's policy does not."""
     rows = []
     for cell, seed, found in finished(results, UNIFORM):
-        reference = results.reference(cell)
-        if reference is not None:
+        floats = results.floats(cell)
+        if floats is not None:
+            reference = max(floats, key=np.mean)
             loss, _ = paired(reference, found["uniform"].right)
             gain, error = found[AGENT].ahead_of(found["uniform"])
             other, other_error = found["integer"].ahead_of(found["uniform"])
@@ -110,3 +113,19 @@ def long_run(results: Results) -> str:
             rows.append((cell.name, each, f"{long.score:.1f}", f"{reached} of {len(scores)}"))
     titles = ("cell", f"agent, {EVALUATIONS} evaluations, by seed", f"haq, {LONG_EVALUATIONS} evaluations")
     return markdown((*titles, "reached by"), rows)
+
+
+def headline(results: Results) -> str:
+    """Gives what the best policy at HAQ's budgets loses against the better float network."""
+    rows = []
+    for cell in HEADLINE:
+        found, floats = results.cell(cell, SEEDS[0]), results.floats(cell)
+        if isinstance(found, dict) and floats is not None:
+            name, best = max(found.items(), key=lambda item: item[1].score)
+            reference = max(floats, key=np.mean)
+            difference, error = paired(best.right, reference)
+            original, tuned = (f"{each.mean():.2f}" for each in floats)
+            figures = (f"{best.share:.4f}", original, tuned, f"{best.accuracy:.2f}", f"{difference:+.2f} ± {error:.2f}")
+            rows.append((f"{cell.network}, {cell.target}, {cell.metric}={cell.level}", *figures, name))
+    titles = ("network, target, budget", "reached", "float", "float, fine-tuned", "quantised", "difference", "found by")
+    return markdown(titles, rows)
