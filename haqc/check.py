@@ -14,12 +14,13 @@ from haqc.data import Dataset, Role
 from haqc.dimensions import Shape
 from haqc.errors import DataError, ModelError, VerificationError
 from haqc.findings import finite
+from haqc.formats import FORMATS, MAIN_FILE, FormatName, model_file
 from haqc.frontend import input_specs
 from haqc.judge import check_labels, rows_of
 from haqc.metrics import Traits, fitting, named
 from haqc.passes.bind import bind
 from haqc.passes.report import SCHEMA
-from haqc.passes.verify import verify, verify_alone
+from haqc.passes.verify import verify_alone, verify_formats, verify_openvino
 from haqc.probe import PROBES, Probe
 from haqc.roles import roles
 from haqc.runtime import Runtime
@@ -86,12 +87,12 @@ def check_folder_or_file(
         DataError: the folder lacks what it needs, or the data do not fit.
     """
     if path.is_dir():
-        model_path, report = path / "model.onnx", read_report(path)
-        model = onnxfile.read(model_path)
-        verification = verify(model, Probe.load(path / ".state" / "probe.npz"))
-        compiled = report["accuracy"]
+        model_path, report = path / MAIN_FILE, read_report(path)
+        files = _files(path, report)
+        model = files[0][2]
+        verification = verify_formats(files, Probe.load(path / ".state" / "probe.npz"))
     else:
-        model_path, compiled = path, {}
+        model_path, report = path, {}
         model = onnxfile.read(model_path)
         if onnxfile.read_annotations(model) is None:
             raise ModelError(f"'{path}' was not emitted by haqc; compile the model first")
@@ -101,11 +102,14 @@ def check_folder_or_file(
         samples = dataset.train.take(slice(0, max(few, dataset.train.samples_per_run or 1)))
         names = [spec.name for spec in specs]
         listener.say("a file alone: only the runtime's agreement with itself is checked; name the folder to check all")
-        verification = verify_alone(model, dict(zip(names, samples.inputs(slice(None)), strict=True)))
+        inputs = dict(zip(names, samples.inputs(slice(None)), strict=True))
+        verification = verify_alone(model, inputs).with_consumers(verify_openvino(model, inputs)).of_file(path.name)
     result: dict[str, Any] = {"file": model_path.name, **verification.to_json()}
     if not verification.ok:
-        raise VerificationError(f"'{model_path}' does not match: {verification.first_difference}; compile again")
+        wrong = model_path.with_name(verification.first_file)
+        raise VerificationError(f"'{wrong}' does not match: {verification.first_difference}; compile again")
     if source is not None:
+        compiled = report.get("accuracy", {})
         name = metric if metric is not None else _metric(compiled, source, model_path)
         group = 1 if name is None or is_function(name) else named(name).traits.group
         dataset = data.load(source, input_specs(model), model_path, group=group)
@@ -116,7 +120,50 @@ def check_folder_or_file(
             listener.say(f"{problem}, so no accuracy is measured")
         else:
             result["accuracy"] = _accuracy(model_path, model, dataset, name, compiled)
+            _require_accuracy(model_path, result["accuracy"], dataset, report)
     return result
+
+
+def _files(folder: Path, report: Mapping[str, Any]) -> list[tuple[FormatName, str, ir.Model]]:
+    """Reads the emitted models of a folder, ``model.onnx`` first, under the names that haqc gives them.
+
+    Raises:
+        ModelError: one cannot be read.
+        DataError: the report lists formats that this haqc does not know.
+    """
+    listed = report.get("formats", [])
+    named = [entry.get("format") for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    names = [name for given in named for name in FORMATS if name == given]
+    if len(names) != len(named) or not names:
+        raise DataError(f"'{folder / 'report.json'}' lists no formats that this haqc knows; compile again")
+    files = [(name, model_file(name, is_main=index == 0)) for index, name in enumerate(names)]
+    return [(name, file, onnxfile.read(folder / file)) for name, file in files]
+
+
+def _require_accuracy(path: Path, measured: Mapping[str, Any], dataset: Dataset, report: Mapping[str, Any]) -> None:
+    """Refuses an accuracy that is not the mirror's, where it was measured on the data of the compile.
+
+    Raises:
+        VerificationError: it differs by more than the compile allows.
+        DataError: the report holds no figures.
+    """
+    if not report or measured["metric"] != report["accuracy"].get("metric"):
+        return
+    try:
+        if report["provenance"]["digests"]["data"] != dataset.digest:
+            return
+        tolerance, mirror = report["verification"]["accuracy"]["tolerance"], measured["mirror"]
+        emitted = measured["emitted"]
+        is_equal = emitted == mirror if emitted is None or mirror is None else abs(emitted - mirror) <= tolerance
+    except (LookupError, TypeError) as error:
+        raise DataError(
+            f"'{path.with_name('report.json')}' lacks the figures to compare with; compile again"
+        ) from error
+    if not is_equal:
+        raise VerificationError(
+            f"'{path}' does not match: its {measured['metric']} is {emitted} where the mirror's was {mirror} "
+            f"(allowed is a difference of {tolerance:.3g}); compile again"
+        )
 
 
 def _roles(

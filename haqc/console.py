@@ -299,6 +299,12 @@ def verification(content: Mapping[str, Any]) -> Group:
     file = shortened(content["file"], 24)
     lines = [Text(f"{file}: ONNX checker {content['checker']}, {content['probes']:,} probe inputs")]
     for consumer in content["consumers"]:
+        if consumer["status"] == "absent":
+            continue
+        if consumer["status"] != "equal":  # one that decides nothing
+            where = shortened(consumer["detail"] or "no reason is given", 90)
+            lines.append(Text(f"  {visible(consumer['name'])}: {visible(consumer['status'])}: {where}", style="yellow"))
+            continue
         lines.append(Text(f"  {visible(consumer['name'])} against {visible(consumer['against'])}: equal by the rule"))
         compared = consumer.get("compared", "codes")
         end = "codes differ, by one" if compared == "codes" else f"{compared} differ"
@@ -386,9 +392,10 @@ def _verification_lines(verification: Mapping[str, Any], unit: str) -> list[Text
     what = "codes" if kinds == {"codes"} else "weights and values"
     lines = [Text(f"Verified: the mirror's {what} in {'; '.join(visible(name) for name in agreed)}")] if agreed else []
     for consumer in verification["consumers"]:
-        if not consumer["ok"]:
+        if consumer["ok"] is False:
             where = shortened(consumer["first_difference"] or "no layer is named", 90)
-            lines.append(Text(f"NOT VERIFIED in {visible(consumer['name'])}: {where}", style="bold red"))
+            words, style = ("NOT VERIFIED", "bold red") if consumer.get("decides", True) else ("Not equal", "yellow")
+            lines.append(Text(f"{words} in {visible(consumer['name'])}: {where}", style=style))
     result = verification["accuracy"]
     if not result["ok"]:
         figures = f"mirror {figure(result['mirror'], unit)}, emitted file {figure(result['emitted'], unit)}"

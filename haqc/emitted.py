@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,8 @@ class Emitted:
         file: the name of its file.
         documents: the contents of the files beside it, by name.
         fallbacks: tensors that the format cannot hold as the policy asks.
+        container_bytes: bytes of the initialisers that hold weights: codes in their containers, packed indices, or
+            floats.
     """
 
     name: FormatName
@@ -38,6 +40,7 @@ class Emitted:
     file: str
     documents: Mapping[str, bytes]
     fallbacks: tuple[Fallback, ...]
+    container_bytes: int
 
     @classmethod
     def of(
@@ -61,7 +64,8 @@ class Emitted:
             for file, content in emission.documents.items()
         }
         file = model_file(name, is_main=is_main)
-        return cls(name, emission.model, file, documents, emission.fallbacks)
+        held = _container_bytes(emission.model, {*codes.biases})
+        return cls(name, emission.model, file, documents, emission.fallbacks, held)
 
     @cached_property
     def content(self) -> bytes:
@@ -72,17 +76,6 @@ class Emitted:
     def files(self) -> dict[str, bytes]:
         """The contents of all its files, by name."""
         return {self.file: self.content, **self.documents}
-
-    @property
-    def container_bytes(self) -> int:
-        """Bytes of the initialisers that hold weights: codes in their containers, packed indices, or floats."""
-        stored: dict[str, int] = {}
-        for node in self.model.graph:
-            for value in _weights_read_by(node):
-                tensor = value.const_value
-                if tensor is not None and tensor.dtype != ir.DataType.INT32:  # those are biases
-                    stored[str(value.name)] = tensor.nbytes
-        return sum(stored.values())
 
     def to_json(self) -> dict[str, Any]:
         """Gives the entry in a report's ``formats``."""
@@ -95,6 +88,16 @@ class Emitted:
             "compressed_bytes": len(zlib.compress(self.content, 9)),
             "fallbacks": [fallback.to_json() for fallback in self.fallbacks],
         }
+
+
+def _container_bytes(model: ir.Model, biases: Set[str]) -> int:
+    stored = {}
+    for node in model.graph:
+        for value in _weights_read_by(node):
+            tensor = value.const_value
+            if tensor is not None and tensor.dtype != ir.DataType.INT32 and value.name not in biases:
+                stored[str(value.name)] = tensor.nbytes
+    return sum(stored.values())
 
 
 def _weights_read_by(node: ir.Node) -> list[ir.Value]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from haqc.errors import PolicyError
 
-FormatName = Literal["qcdq", "qdq-native", "codebook"]
+FormatName = Literal["qcdq", "qdq-native", "qonnx", "codebook"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 
 CHOICES: tuple[FormatName, ...] = tuple(name for name in FORMATS if name != "codebook")

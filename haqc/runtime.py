@@ -12,6 +12,9 @@ import onnxruntime
 from haqc.data.split import Split
 from haqc.errors import ModelError
 
+VERSION: str = onnxruntime.__version__
+"""The version of onnxruntime."""
+
 
 class Runtime:
     """One loaded model.
@@ -36,9 +39,7 @@ class Runtime:
             source = str(model) if isinstance(model, Path) else model
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no base of their own
-            raise ModelError(
-                f"onnxruntime {onnxruntime.__version__} refuses the model ({_first_line(error)})"
-            ) from error
+            raise ModelError(f"onnxruntime {VERSION} refuses the model ({_first_line(error)})") from error
         self.inputs = tuple(entry.name for entry in self._session.get_inputs())
         self.outputs = tuple(entry.name for entry in self._session.get_outputs())
 
@@ -51,9 +52,7 @@ class Runtime:
         try:
             results = self._session.run(None, dict(inputs))
         except Exception as error:
-            raise ModelError(
-                f"onnxruntime {onnxruntime.__version__} fails on the data ({_first_line(error)})"
-            ) from error
+            raise ModelError(f"onnxruntime {VERSION} fails on the data ({_first_line(error)})") from error
         return dict(zip(self.outputs, results, strict=True))
 
     @property

@@ -20,7 +20,7 @@ from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.emit import at_opset
 from haqc.passes.report import report
-from haqc.passes.verify import verify
+from haqc.passes.verify import verify_formats
 from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
 from haqc.result import SearchResult
@@ -72,7 +72,7 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         main = written[0]
     with clock.part("verify"):
         probe = _probe(network, case.samples.dataset.train)
-        verification = verify(main.model, probe)
+        verification = verify_formats([(each.name, each.file, each.model) for each in written], probe)
         if not verification.ok:
             raise _mismatch(verification.first_difference)
     with clock.part("measure"):

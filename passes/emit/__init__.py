@@ -14,9 +14,10 @@ from haqc.passes.emit.emission import Emission
 from haqc.passes.emit.opset import at_opset
 from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.passes.emit.qdq_native import emit_qdq_native
+from haqc.passes.emit.qonnx import emit_qonnx
 from haqc.policy import Policy
 
-__all__ = ["EMITTERS", "Emission", "Emitter", "at_opset", "emit", "emit_codebooks", "emit_qcdq"]
+__all__ = ["EMITTERS", "Emission", "Emitter", "at_opset", "emit", "emit_codebooks", "emit_qcdq", "emit_qonnx"]
 
 Emitter = Callable[[ir.Model, Policy, NetworkCodes, Mapping[str, Any]], ir.Model | Emission]
 """Takes the cleaned float model, which it does not change, the widths, what the quantised mirror stores, and JSON for
@@ -25,6 +26,7 @@ the model's metadata; gives a model, or with it documents and fallbacks."""
 EMITTERS: Mapping[FormatName, Emitter] = {
     "qcdq": emit_qcdq,
     "qdq-native": emit_qdq_native,
+    "qonnx": emit_qonnx,
     "codebook": emit_codebooks,
 }
 

@@ -9,11 +9,14 @@ Two runs, each on equal input codes, so that one flipped rounding does not trave
 
 A file with codebooks has no codes. It is cut between its layers, where each piece gets the mirror's floats and must
 give the mirror's floats to rounding; and the weights that the runtime unpacks must be the mirror's, bit for bit.
+
+Other runtimes read the files where they are installed, each in a process of its own: OpenVINO what onnxruntime runs,
+QONNX's executor what is written for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -21,12 +24,23 @@ import onnx_ir as ir
 
 from haqc import onnxfile
 from haqc.errors import ModelError
+from haqc.formats import RUNNABLE, FormatName
 from haqc.gap import gap_between
+from haqc.passes.verify.compare import (
+    DEFAULTS_SHARE,
+    OUTPUT_TOLERANCE,
+    against_mirror,
+    against_unoptimised,
+    output_difference,
+    run_in_parts,
+)
 from haqc.passes.verify.consumer import Compared, Consumer, TensorDifference, Verification, consumer
 from haqc.passes.verify.cut import GIVEN, Cut
+from haqc.passes.verify.openvino import verify_openvino
+from haqc.passes.verify.qonnx import verify_qonnx
 from haqc.passes.verify.weights import compare_weights
-from haqc.probe import Probe, parts
-from haqc.runtime import Runtime
+from haqc.probe import Probe
+from haqc.runtime import VERSION, Runtime
 
 __all__ = [
     "DEFAULTS_SHARE",
@@ -38,16 +52,34 @@ __all__ = [
     "check",
     "verify",
     "verify_alone",
+    "verify_formats",
+    "verify_openvino",
+    "verify_qonnx",
 ]
-
-DEFAULTS_SHARE = 1e-3
-"""Share of a tensor's codes that may differ by one at the runtime's defaults."""
-
-OUTPUT_TOLERANCE = 1e-4
-"""Difference of float outputs, as a share of their largest magnitude, allowed between the mirror and the runtime."""
 
 FLOAT_TOLERANCE = 1e-5
 """Such a difference between two layers of a file with codebooks, where one layer's rounding is all there is."""
+
+
+def verify_formats(files: Sequence[tuple[FormatName, str, ir.Model]], probe: Probe) -> Verification:
+    """Checks a network in all its formats against the mirror's probe, by every consumer that is there.
+
+    Args:
+        files: format, name of the file and model.
+        probe: what the mirror computed.
+
+    Raises:
+        ModelError: the ONNX checker or onnxruntime refuses a model.
+    """
+    consumers: list[Consumer] = []
+    for name, file, model in files:
+        found = Verification(len(probe), ())
+        if name in RUNNABLE:
+            found = verify(model, probe).with_consumers(verify_openvino(model, probe.inputs))
+        elif name == "qonnx":
+            found = found.with_consumers(verify_qonnx(model, probe))
+        consumers += found.of_file(file).consumers
+    return Verification(len(probe), tuple(consumers))
 
 
 def verify(model: ir.Model, probe: Probe) -> Verification:
@@ -95,50 +127,19 @@ def check(model: ir.Model) -> None:
 
 
 def _unoptimised(pieces: Cut, cut: Runtime, probe: Probe) -> Consumer:
-    differences: list[TensorDifference] = []
     given = {GIVEN + name: probe.codes[tensor] for tensor, name in pieces.codes.items()}
     given |= {GIVEN + name: probe.floats[name] for name in pieces.floats}
-    got = _run(cut, {**probe.inputs, **given})
-    for tensor, name in pieces.codes.items():
-        gap = np.abs(got[name].astype(np.int16) - probe.codes[tensor])
-        ok = bool(((gap == 0) | ((gap == 1) & probe.near_tie[tensor])).all())
-        differences.append(TensorDifference(tensor, gap.size, int((gap > 0).sum()), int(gap.max()), ok))
+    got = run_in_parts(cut, {**probe.inputs, **given})
+    differences = [against_mirror(tensor, got[name], probe) for tensor, name in pieces.codes.items()]
     for name in pieces.floats:
         gap = gap_between(got[name], probe.floats[name])
         ok = gap <= FLOAT_TOLERANCE
         differences.append(TensorDifference(name, got[name].size, 0 if ok else got[name].size, gap, ok))
-    output = _output_difference(got, probe.outputs)
+    output = output_difference(got, probe.outputs)
     compared: Compared = "values" if probe.weights else "codes"
-    return consumer("onnxruntime, unoptimised", "mirror", compared, differences, output)
+    return consumer("onnxruntime, unoptimised", VERSION, "mirror", compared, differences, output)
 
 
 def _defaults(pieces: Cut, cut: Runtime, inputs: Mapping[str, np.ndarray]) -> Consumer:
-    got = _run(Runtime(pieces.exposed_model), inputs)
-    given = {GIVEN + name: got[name] for name in pieces.codes.values()}
-    expected = _run(cut, {**inputs, **given})
-    differences = []
-    for tensor, name in pieces.codes.items():
-        gap = np.abs(got[name].astype(np.int16) - expected[name])
-        different = int((gap > 0).sum())
-        ok = bool(gap.max() <= 1) and different < max(DEFAULTS_SHARE * gap.size, 1)
-        differences.append(TensorDifference(tensor, gap.size, different, int(gap.max()), ok))
-    outputs = {name: expected[name] for name in expected if name not in pieces.codes.values()}
-    output = _output_difference(got, outputs)
-    compared: Compared = "codes" if pieces.codes else "values"
-    return consumer("onnxruntime, defaults", "onnxruntime, unoptimised", compared, differences, output)
-
-
-def _output_difference(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str | None:
-    for name, reference in expected.items():
-        gap = gap_between(got[name], reference)
-        if not gap <= OUTPUT_TOLERANCE:
-            return f"output '{name}' differs by {gap:.3g} of its largest magnitude"
-    return None
-
-
-def _run(runtime: Runtime, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs in the parts that the mirror's probes ran in; the first input has the batch first."""
-    count = parts(len(next(iter(inputs.values()))), runtime.samples_per_run)
-    pieces = zip(*(np.split(array, count) for array in inputs.values()), strict=True)
-    results = [runtime.run(dict(zip(inputs, piece, strict=True))) for piece in pieces]
-    return {name: np.concatenate([np.atleast_1d(result[name]) for result in results]) for name in results[0]}
+    got = run_in_parts(Runtime(pieces.exposed_model), inputs)
+    return against_unoptimised("onnxruntime, defaults", VERSION, got, pieces, cut, inputs)

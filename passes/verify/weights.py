@@ -12,7 +12,7 @@ from haqc import onnxfile
 from haqc.errors import ModelError
 from haqc.onnxfile import UNPACKED_KEY
 from haqc.passes.verify.consumer import Consumer, TensorDifference, consumer
-from haqc.runtime import Runtime
+from haqc.runtime import VERSION, Runtime
 
 
 def compare_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> Consumer:
@@ -43,4 +43,4 @@ def compare_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> Consu
         wrong = int((found[name].view(np.int32) != expected.view(np.int32)).sum()) if same else expected.size
         largest = float(np.abs(found[name] - expected).max(initial=0.0)) if same else float("inf")
         differences.append(TensorDifference(name, expected.size, wrong, largest, not wrong))
-    return consumer("onnxruntime, defaults, weights alone", "mirror", "weights", differences, None)
+    return consumer("onnxruntime, defaults, weights alone", VERSION, "mirror", "weights", differences, None)
