@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.box import Box
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -31,12 +28,9 @@ from haqc.passes.report.wording import (
 from haqc.plaintext import visible
 
 __all__ = [
-    "Step",
-    "Steps",
     "cost_comparison",
     "cost_table",
     "layer_table",
-    "progress",
     "quantity",
     "show",
     "summary",
@@ -212,63 +206,6 @@ def show(renderable: RenderableType) -> None:
         text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
     stream.write(text)
     stream.flush()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of progress: something that takes a while and is counted."""
-
-    bars: Progress
-    task: TaskID
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Moves the line on by ``count``; a note replaces the one before it."""
-        if note:
-            self.bars.update(self.task, advance=count, note=visible(note))
-        else:
-            self.bars.update(self.task, advance=count)
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The lines of progress of one command."""
-
-    bars: Progress
-
-    def step(self, name: str, total: int | None = None) -> Step:
-        """Starts a line.
-
-        Args:
-            name: what is being done.
-            total: how many there are to do; ``None`` when that is not known.
-        """
-        return Step(self.bars, self.bars.add_task(visible(name), total=total, note=""))
-
-    def say(self, text: str) -> None:
-        """Says a line on standard error, above the bars."""
-        self.bars.console.print(visible(text), soft_wrap=True)
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Steps]:
-    """Shows bars on standard error while the block runs, if that is a terminal and ``quiet`` is false.
-
-    The steps can be used the same way when nothing is shown.
-    """
-    is_shown = sys.stderr.isatty() and not quiet
-    bars = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True, force_terminal=is_shown, markup=False, highlight=False, emoji=False),
-        redirect_stdout=False,
-        redirect_stderr=is_shown,
-        disable=not is_shown,
-    )
-    with bars:
-        yield Steps(bars)
 
 
 def plain_table(name: str, titles: Sequence[str]) -> Table:

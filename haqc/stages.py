@@ -11,7 +11,6 @@ from haqc.effect import Effect
 from haqc.errors import ModelError, ResumeError
 from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
-from haqc.passes.report.wording import figure
 from haqc.passes.search import SearchOptions, search
 from haqc.plan import FINALISTS, Plan
 from haqc.policy import Policy
@@ -22,7 +21,8 @@ from haqc.result import SearchResult
 from haqc.samples import Samples
 from haqc.scores import Scores
 from haqc.searchlog import SearchLog
-from haqc.ui import Task, Ui
+from haqc.searchprogress import SearchProgress
+from haqc.ui import Ui
 from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool
 
@@ -93,23 +93,18 @@ def search_policies(
         scores.forget(log.accuracy)
         fresh = [policy for policy in policies if policy.key not in log.accuracy]
         try:
-            score_each(pool, "score", fresh, scores)
+            with progress.scoring(sum(policy.key not in scores.known for policy in fresh)):
+                score_each(pool, "score", fresh, scores)
         except KeyboardInterrupt:
             pool.restart()
             raise
         known = scores.known | log.accuracy
-        return [known[policy.key] for policy in policies]
+        found = [known[policy.key] for policy in policies]
+        progress.offer(policies, found)
+        return found
 
-    judge, bars = samples.search, dict[str, Task]()
-    done: dict[str, int] = {}
-
-    def progress(allocator: str, evaluated: int, total: int, best: float) -> None:
-        if allocator not in bars:
-            bars[allocator] = ui.task(f"search: {allocator}", total)
-        words = f"best {figure(judge.value_at(best), judge.metric.traits.unit)}"
-        bars[allocator].advance(evaluated - done.get(allocator, 0), words)
-        done[allocator] = evaluated
-
+    options = _search_options(request)
+    progress = SearchProgress(ui, samples.search, options)
     with scores:
         found = search(
             problem.space,
@@ -120,7 +115,7 @@ def search_policies(
             baseline=problem.baseline,
             float_accuracy=samples.search.float_quality,
             sensitivity={key: effect.output for key, effect in effects.items()},
-            options=_search_options(request),
+            options=options,
             record=log.record,
             progress=progress,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from haqc.console import Steps
+    from haqc.steps import Steps
 
 
 class Terminal:
@@ -30,7 +30,7 @@ class Terminal:
 @contextmanager
 def terminal(quiet: bool) -> Iterator[Terminal]:
     """Opens the terminal for the time that a command works."""
-    from haqc.console import progress  # noqa: PLC0415
+    from haqc.steps import progress  # noqa: PLC0415
 
     with progress(quiet) as steps:
         yield Terminal(steps, quiet)

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import RenderableType
 
 from haqc import console
-from haqc.console import cost_comparison, cost_table, layer_table, progress, quantity, show, summary
+from haqc.console import cost_comparison, cost_table, layer_table, quantity, show, summary
 
 EXAMPLE = Path(__file__).parent / "passes" / "report_example.json"
 TENSORFLOW = "model/block_1/expand/Conv2D;model/block_1/bn/FusedBatchNormV3;" * 4
@@ -269,43 +269,6 @@ def test_an_ascii_pipe_gets_replacements(content: dict[str, Any], monkeypatch: p
     text = stream.read()
     assert "15.1 us" in text
     assert "\n?? " in text
-
-
-@pytest.mark.parametrize("quiet", [True, False])
-def test_progress_is_silent_without_a_terminal(
-    quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with progress(quiet) as steps:
-        step = steps.step("search", total=2)
-        step.advance(note="best 79.1 %")
-        step.advance(1)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_progress_on_a_terminal_goes_to_standard_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "120")
-    with progress(False) as steps:
-        step = steps.step("search [bold]", total=60)
-        step.advance(2, note="best 79.1 %\x1b[2J")
-        print("a result")
-    assert "search [bold]" in stream.getvalue()
-    assert "2/60" in stream.getvalue()
-    assert "best 79.1 %\\u001b[2J" in stream.getvalue()
-    assert capsys.readouterr().out == "a result\n"
-
-
-def test_progress_is_quiet_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    with progress(True) as steps:
-        steps.step("search", total=1).advance()
-    assert stream.getvalue() == ""
 
 
 def test_quantity_is_offered_here() -> None:

@@ -32,6 +32,7 @@ LAYERS = tuple(
         codes
         collector
         dimensions
+        duration
         effect
         effort
         formats
@@ -107,6 +108,7 @@ LAYERS = tuple(
         problem
         roles
         samples
+        searchprogress
         smoothing
         stages
         stated
@@ -121,6 +123,7 @@ LAYERS = tuple(
         fitview
         inspectview
         stdout
+        steps
         targetview
         terminal
         """,

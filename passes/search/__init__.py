@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from haqc.budget import Budget, Cost
 from haqc.errors import Interrupted
+from haqc.passes.search.allowances import allowance
 from haqc.passes.search.ddpg import propose_ddpg
 from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, OutOfTime, Progress, Record
 from haqc.passes.search.evolution import propose_evolution
@@ -25,7 +26,7 @@ from haqc.request import AllocatorName
 from haqc.result import SearchResult, Trial
 from haqc.terms import Terms
 
-__all__ = ["Attempt", "SearchOptions", "cheapest_kept", "minimise", "search"]
+__all__ = ["Attempt", "SearchOptions", "allowance", "cheapest_kept", "minimise", "search"]
 
 
 def search(
@@ -80,14 +81,13 @@ def search(
         "ddpg": lambda account: propose_ddpg(problem, account, options),
         "haq": lambda account: propose_haq(problem, account, options),
     }
-    allowances = {"uniform": min(options.uniform_evaluations, options.evaluations)}
     finished = []
     end_s = time.monotonic() + options.seconds
     is_going = True
     for place, name in enumerate(options.allocators):
         left_s = end_s - time.monotonic()
         until_s = time.monotonic() + left_s / (len(options.allocators) - place)
-        account = Account(name, allowances.get(name, options.evaluations), evaluator, progress, until_s)
+        account = Account(name, allowance(name, options), evaluator, progress, until_s)
         is_going = _run(allocators[name], account)
         finished.append(account.close())
         if not is_going:
