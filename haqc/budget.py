@@ -29,6 +29,18 @@ _FIELD: dict[Metric, str] = {
 }
 
 
+def known_metric(name: str) -> Metric:
+    """Gives the metric of a name.
+
+    Raises:
+        BudgetError: there is none.
+    """
+    metric = next((known for known in METRICS if known == name), None)
+    if metric is None:
+        raise BudgetError(f"unknown budget metric '{name}'{nearest(name, METRICS)}; allowed are {', '.join(METRICS)}")
+    return metric
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a layer or a network costs for one batch of the target.
@@ -98,6 +110,15 @@ class Demand:
     text: str
 
     @classmethod
+    def of_share(cls, metric: Metric, share: float) -> Demand:
+        """Demands at most a share of what 8/8 costs.
+
+        >>> Demand.of_share("energy", 0.5) == Demand.parse("energy=0.5")
+        True
+        """
+        return cls(metric, share, True, f"{metric}={share:.12g}")
+
+    @classmethod
     def parse(cls, text: str) -> Demand:
         """Reads ``energy=0.5`` or ``latency=10ms``.
 
@@ -112,10 +133,7 @@ class Demand:
         name, equals, value = text.partition("=")
         if not equals:
             raise BudgetError(f"budget '{text}' lacks '='; write METRIC=VALUE, for example energy=0.5 or latency=10ms")
-        metric = next((known for known in METRICS if known == name.strip()), None)
-        if metric is None:
-            hint = nearest(name.strip(), METRICS)
-            raise BudgetError(f"unknown budget metric '{name.strip()}'{hint}; allowed are {', '.join(METRICS)}")
+        metric = known_metric(name.strip())
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµμ]*)\s*", value)
         if match is None:
             raise BudgetError(
@@ -137,6 +155,43 @@ class Demand:
         if not 0 < amount < math.inf:
             raise BudgetError(f"budget '{text}' must be above zero and finite")
         return cls(metric, amount, False, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A cost to make as small as the quality allows.
+
+    Attributes:
+        metric: the cost.
+        max_drop: points by which the quality on the search split may lie under the float reference.
+    """
+
+    metric: Metric
+    max_drop: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_drop < math.inf:
+            raise BudgetError(f"--max-drop {self.max_drop:g} is no loss; give the points that may be lost, such as 0.5")
+
+    @classmethod
+    def parse(cls, metric: str | None, max_drop: float | None) -> Goal | None:
+        """Reads what stands behind ``--minimise`` and ``--max-drop``, which need each other.
+
+        Raises:
+            BudgetError: one is missing, or wrong.
+        """
+        if metric is None and max_drop is None:
+            return None
+        if metric is None:
+            raise BudgetError(
+                "--max-drop says how much quality may be lost, and not for what; add --minimise energy, or another of "
+                f"{', '.join(METRICS)}"
+            )
+        if max_drop is None:
+            raise BudgetError(
+                f"--minimise {metric} needs to know how many points of quality may be lost; add --max-drop 0.5"
+            )
+        return cls(known_metric(metric), max_drop)
 
 
 @dataclass(frozen=True, slots=True)

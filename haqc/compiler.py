@@ -12,11 +12,13 @@ from haqc import stages
 from haqc.case import Case
 from haqc.clock import Clock
 from haqc.folder import OutputFolder
+from haqc.minimisation import least_cost
 from haqc.preparation import make_bench
 from haqc.request import Request
+from haqc.searcher import Searcher
 from haqc.searchlog import SearchLog
 from haqc.ui import Ui
-from haqc.winner import Winner, deliver
+from haqc.winner import deliver
 from haqc.workers import WorkerPool, usual_count
 
 
@@ -51,16 +53,9 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
         with WorkerPool(bench, request.jobs or usual_count(case.device)) as pool:
             with clock.part("sensitivity"):
                 effects = stages.measure_effects(case.problem, bench, folder, pool, ui)
-            with clock.part("search"):
-                found = stages.search_policies(request, case.problem, case.samples, effects, log, folder, pool, ui)
-            with clock.part("finalists"):
-                found = stages.rescore_finalists(bench, found, folder, pool, ui)
-            with clock.part("finetune"):
-                tuned, tuned_float = stages.tune_winner(bench, found.best.policy, folder, pool, ui)
-            with clock.part("reconstruct"):
-                if tuned is None:
-                    tuned = stages.recover_winner(bench, found.best.policy, case.mirror, folder, pool, ui)
+            searcher = Searcher(case, bench, effects, folder, log, pool, clock, ui)
+            goal = request.minimise
+            winner = searcher.best(case.problem) if goal is None else least_cost(searcher, goal)
     finally:
         log.close()
-    winner = Winner(case, effects, found, tuned, tuned_float)
     return Compiled(folder.path, deliver(winner, bench, folder, clock))

@@ -273,6 +273,7 @@ def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
     lines = [
         *_accuracy_lines(content["accuracy"]),
         *_reconstruction_lines(content["reconstruction"], unit),
+        *_minimised_lines(content["cost"].get("minimised")),
         *(_budget_line(limit) for limit in content["cost"]["budget"]),
         _allocator_line(content["allocators"], unit),
         *([Text(_INTERRUPTED)] if content["interrupted"] else []),
@@ -307,6 +308,14 @@ def _reconstruction_lines(reconstruction: Mapping[str, Any] | None, unit: str) -
     before, after = (figure(reconstruction["search"][name], unit) for name in ("before", "after"))
     undone = "" if reconstruction["is_kept"] else ", so undone"
     return [Text(f"  {reconstruction['best']} without labels: {before} -> {after} on the search split{undone}")]
+
+
+def _minimised_lines(minimised: Mapping[str, Any] | None) -> list[Text]:
+    if minimised is None:
+        return []
+    kept = min((step for step in minimised["steps"] if step["kept"]), key=lambda step: step["cost"])
+    lost = f"{kept['drop']:.2f} of {minimised['max_drop']:g} points lost on the search split"
+    return [Text(f"Least {visible(minimised['metric'])}: {share(kept['cost'])} of 8/8, {lost}")]
 
 
 def _budget_line(limit: Mapping[str, Any]) -> Text:

@@ -151,7 +151,7 @@ class Findings:
             },
             "target": target_json(self.target, self.table),
             "accuracy": self.measured.to_json(self.dataset),
-            "cost": _cost(self.table, self.budget, self.policy),
+            "cost": _cost(self.table, self.budget, self.policy) | {"minimised": self._minimised()},
             "storage": {"initialiser_bytes": self.initialiser_bytes, "file_bytes": self.formats[0]["bytes"]},
             "stored": self._stored(),
             "formats": [dict(entry) for entry in self.formats],
@@ -191,6 +191,9 @@ class Findings:
     def _value(self, points: float) -> float | None:
         """Gives the metric's value of a quality on the search split; ``None`` where that is not finite."""
         return finite(self.judge.value_at(points))
+
+    def _minimised(self) -> dict[str, Any] | None:
+        return None if self.search.minimised is None else self.search.minimised.to_json()
 
     def _reconstruction(self) -> dict[str, Any] | None:
         if self.recovery is None:

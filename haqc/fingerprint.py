@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 from haqc import onnxfile
@@ -46,6 +47,7 @@ def fingerprint_of(request: Request, problem: Problem, samples: Samples, plan: P
             "target": hashlib.sha256(problem.target.text.encode()).hexdigest(),
         },
         "budget": [demand.text for demand in request.demands],
+        "minimise": None if request.minimise is None else asdict(request.minimise),
         "seed": request.seed,
         "options": options,
         "effort": plan.effort.to_json(),

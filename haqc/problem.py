@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from haqc.budget import Budget, Cost
+from haqc.budget import Budget, Cost, Demand, Metric
 from haqc.costmodel import build_table
 from haqc.costmodel.codebooks import CodebookTable
 from haqc.costmodel.pricelist import PriceList
 from haqc.costmodel.table import CostTable
-from haqc.errors import ModelError
+from haqc.errors import BudgetError, ModelError
 from haqc.graph import FULL_BITS, Graph
 from haqc.onnxfile import stored_bytes
-from haqc.passes.search.feasibility import require_feasible
+from haqc.passes.search.feasibility import cheapest, require_feasible
 from haqc.policy import Bits, Space
 from haqc.request import Request
 from haqc.target import Target
@@ -84,6 +85,25 @@ class Problem:
         budget = Budget.resolve(request.demands, full, table.batch)
         require_feasible(space, budget, table.price, full)
         return cls(model, space.graph, target, table, space, full, budget, whole)
+
+    def within(self, demand: Demand) -> Problem:
+        """Gives the same problem with one more limit."""
+        more = Budget.resolve((demand,), self.baseline, self.table.batch)
+        return replace(self, budget=Budget((*self.budget.limits, *more.limits)))
+
+    def range_of(self, metric: Metric) -> tuple[float, float]:
+        """Gives the least and the most that budgets of one metric need allow, as shares of what 8/8 costs.
+
+        The least is rounded up to a ten-thousandth, so that a policy holds it.
+
+        Raises:
+            BudgetError: the model has no such cost on this target.
+        """
+        whole = self.baseline.value(metric)
+        if not 0 < whole < math.inf:
+            raise BudgetError(f"'{self.graph.name}' has no {metric} on '{self.target.name}'; name another metric")
+        least = self.table.price(cheapest(self.space, self.table.price, lambda cost: cost.value(metric)))
+        return min(1.0, math.ceil(1e4 * least.value(metric) / whole) / 1e4), 1.0
 
 
 def _of_weights(pins: Mapping[str, Bits]) -> dict[str, Bits]:

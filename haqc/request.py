@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from haqc.budget import Demand
+from haqc.budget import Demand, Goal
 from haqc.calibration import QuantiserName, Ranges
 from haqc.dimensions import Shape
 from haqc.errors import BudgetError, PolicyError
@@ -34,8 +34,9 @@ class Request:
     Attributes:
         model: the ONNX file.
         target: built-in name or path of a target file.
-        demands: the budget.
+        demands: the budget; none where a cost is minimised and nothing else bounded.
         out: output folder.
+        minimise: what is made as small as the quality allows, instead of a budget of it.
         data: what ``--data`` names, or ``None``.
         metric: name of the metric, or ``package.module:function``; ``None`` for what fits the data and the output.
         shapes: shapes of inputs for one sample, by name, where the data do not say them.
@@ -70,7 +71,7 @@ class Request:
         resume, force: what to do with a folder that is not empty.
 
     Raises:
-        BudgetError: a budget is of something that is not priced.
+        BudgetError: a budget is of something that is not priced, or of what is minimised; or there is nothing to hold.
         PolicyError: options of quantisation contradict each other or the formats, or the quantiser lacks a width that
             is asked for.
     """
@@ -79,6 +80,7 @@ class Request:
     target: str
     demands: tuple[Demand, ...]
     out: Path
+    minimise: Goal | None = None
     data: str | None = None
     metric: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
@@ -111,12 +113,7 @@ class Request:
 
     def __post_init__(self) -> None:
         settled(self.formats, is_codebook=self.weights == "kmeans")
-        unpriced = next((demand for demand in self.demands if demand.metric != "size"), None)
-        if self.weights == "kmeans" and unpriced is not None:
-            raise BudgetError(
-                f"budget '{unpriced.text}' needs quantised activations, and with codebooks they stay in float, where "
-                "only size is priced; give --budget size=VALUE, or leave --weights kmeans out"
-            )
+        self._check_costs()
         if self.weights == "kmeans" and (self.quantiser != "lsq" or self.ranges is not None):
             raise PolicyError(
                 "--weights kmeans leaves activations in float and has codebooks of its own, so --quantizer and "
@@ -129,6 +126,28 @@ class Request:
             and min(self.min_bits, *(min(b.weight, b.activation) for b in self.pins.values()), 8) < 2
         ):
             raise PolicyError("--quantizer haq has no 1-bit grid; give --min-bits 2 and pins of at least 2 bits")
+
+    def _check_costs(self) -> None:
+        """Refuses budgets that contradict each other or the way weights are quantised."""
+        if not self.demands and self.minimise is None:
+            raise BudgetError(
+                "there is nothing to fit; give --budget METRIC=VALUE, for example energy=0.5, or --minimise METRIC "
+                "--max-drop POINTS"
+            )
+        asked = [(demand.metric, f"budget '{demand.text}'") for demand in self.demands]
+        if self.minimise is not None:
+            twice = next((demand for demand in self.demands if demand.metric == self.minimise.metric), None)
+            if twice is not None:
+                raise BudgetError(
+                    f"budget '{twice.text}' bounds what --minimise makes as small as it can; leave one of them out"
+                )
+            asked.append((self.minimise.metric, f"--minimise {self.minimise.metric}"))
+        unpriced = next((words for metric, words in asked if metric != "size"), None)
+        if self.weights == "kmeans" and unpriced is not None:
+            raise BudgetError(
+                f"{unpriced} needs quantised activations, and with codebooks they stay in float, where only size is "
+                "priced; give --budget size=VALUE, or leave --weights kmeans out"
+            )
 
     @property
     def settled_formats(self) -> tuple[FormatName, ...]:

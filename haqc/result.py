@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from haqc.budget import Cost
+from haqc.budget import Cost, Goal
 from haqc.policy import Policy
 
 
@@ -61,6 +62,48 @@ class AllocatorResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A budget that was tried on the way to the smallest cost.
+
+    Attributes:
+        budget: the budget, as a share of what 8/8 costs.
+        cost: cost of the best within it, as such a share; infinite where the other budgets leave nothing.
+        drop: points by which its quality on the search split lies under the float reference.
+        kept: whether that is within what may be lost.
+    """
+
+    budget: float
+    cost: float
+    drop: float
+    kept: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives a row of the report; what is infinite is null."""
+        figures = {"budget": self.budget, "cost": self.cost, "drop": self.drop}
+        return {name: value if math.isfinite(value) else None for name, value in figures.items()} | {"kept": self.kept}
+
+
+@dataclass(frozen=True, slots=True)
+class Minimised:
+    """What was minimised.
+
+    Attributes:
+        goal: the cost, and the points that may be lost.
+        reference: quality of the float reference on the search split.
+        steps: the budgets that were tried, in their order.
+    """
+
+    goal: Goal
+    reference: float
+    steps: tuple[Step, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the report's field ``cost.minimised``."""
+        steps = [step.to_json() for step in self.steps]
+        return {**asdict(self.goal), "reference": self.reference, "steps": steps}
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """All trials, the allocators' table, and the winner.
 
@@ -70,6 +113,7 @@ class SearchResult:
         best: the trial to emit.
         finalists: the trials that were scored again after a longer fine-tune, with that quality.
         interrupted: whether Ctrl-C ended the search early.
+        minimised: what was minimised, and how; ``None`` for a search within a budget that was given.
     """
 
     trials: tuple[Trial, ...]
@@ -77,3 +121,4 @@ class SearchResult:
     best: Trial
     interrupted: bool = False
     finalists: tuple[tuple[Trial, float], ...] = ()
+    minimised: Minimised | None = None

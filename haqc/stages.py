@@ -12,12 +12,11 @@ from haqc.errors import ModelError, ResumeError
 from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
 from haqc.passes.search import SearchOptions, search
-from haqc.plan import FINALISTS, Plan
+from haqc.plan import Plan
 from haqc.policy import Policy
 from haqc.problem import Problem
 from haqc.reconstruct import stretches
-from haqc.request import Request
-from haqc.result import SearchResult
+from haqc.result import SearchResult, Trial
 from haqc.samples import Samples
 from haqc.scores import Scores
 from haqc.searchlog import SearchLog
@@ -77,7 +76,7 @@ def measure_effects(
 
 
 def search_policies(
-    request: Request,
+    options: SearchOptions,
     problem: Problem,
     samples: Samples,
     effects: Mapping[tuple[str, int], Effect],
@@ -85,8 +84,9 @@ def search_policies(
     folder: OutputFolder,
     pool: WorkerPool,
     ui: Ui,
+    known: Sequence[Trial] = (),
 ) -> SearchResult:
-    """Runs the allocators; policies that were scored before are not evaluated again."""
+    """Runs the allocators; policies that were scored before are not evaluated again, nor are known trials."""
     scores = Scores(folder.state / "scores.jsonl")
 
     def evaluate(policies: Sequence[Policy]) -> list[float]:
@@ -98,12 +98,11 @@ def search_policies(
         except KeyboardInterrupt:
             pool.restart()
             raise
-        known = scores.known | log.accuracy
-        found = [known[policy.key] for policy in policies]
+        scored = scores.known | log.accuracy
+        found = [scored[policy.key] for policy in policies]
         progress.offer(policies, found)
         return found
 
-    options = _search_options(request)
     progress = SearchProgress(ui, samples.search, options)
     with scores:
         found = search(
@@ -118,6 +117,7 @@ def search_policies(
             options=options,
             record=log.record,
             progress=progress,
+            known=known,
         )
         scores.forget(log.accuracy)
     return found
@@ -136,19 +136,14 @@ def score_each(
     pool.run(jobs, advance, lambda index, score: scores.keep(missing[index].key, score))
 
 
-def _search_options(request: Request) -> SearchOptions:
-    seconds = math.inf if request.seconds is None else request.seconds
-    return SearchOptions(request.evaluations, seed=request.seed, seconds=seconds, allocators=request.allocators)
-
-
 def rescore_finalists(
-    bench: Bench, found: SearchResult, folder: OutputFolder, pool: WorkerPool, ui: Ui
+    bench: Bench, found: SearchResult, count: int, folder: OutputFolder, pool: WorkerPool, ui: Ui
 ) -> SearchResult:
     """Scores the best trials again after a longer fine-tune, and gives the search with the best of these as its best.
 
     The best of many noisy scores is partly the luckiest; a second, independent look costs a few evaluations.
     """
-    ranked = sorted(found.trials, key=lambda trial: (trial is not found.best, -trial.accuracy))[:FINALISTS]
+    ranked = sorted(found.trials, key=lambda trial: (trial is not found.best, -trial.accuracy))[:count]
     if not bench.middle.samples or len(ranked) < 2:
         return found
     with Scores(folder.state / "finalists.jsonl") as scores:
@@ -161,38 +156,51 @@ def rescore_finalists(
     return replace(found, best=best, finalists=finalists)
 
 
-def tune_winner(
-    bench: Bench, policy: Policy, folder: OutputFolder, pool: WorkerPool, ui: Ui
-) -> tuple[Tuned | None, Tuned | None]:
-    """Fine-tunes the winner and, by the same recipe, the float network; both are kept for resuming."""
+def tune_winners(
+    bench: Bench, policies: Sequence[Policy], folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> tuple[dict[str, Tuned], Tuned | None]:
+    """Fine-tunes winners and, by the same recipe, the float network; each is kept for resuming.
+
+    Returns:
+        The winners' networks by key, and the float network; none where nothing is trained.
+    """
     if not bench.long.samples:
-        return None, None
-    jobs = {f"tuned-{policy.key}": Job("tune", (dict(policy.widths),))}
+        return {}, None
+    jobs = _of_each("tuned", "tune", policies)
     if bench.long.label_share:  # else it would learn from itself alone
         jobs["tuned-float"] = Job("tune_float")
-    kept = {name: folder.load_tuned(name) for name in jobs}
-    missing = [name for name, tuned in kept.items() if tuned is None]
-    if missing:
-        task = ui.task("fine-tune", bench.long.samples * len(missing))
-        for name, tuned in zip(missing, pool.run([jobs[name] for name in missing], task.advance), strict=True):
-            folder.save_tuned(name, tuned)
-            kept[name] = tuned
-    winner, *floating = kept.values()
-    return winner, floating[0] if floating else None
+    tuned = _kept(jobs, bench.long.samples, "fine-tune", folder, pool, ui)
+    return {policy.key: tuned[f"tuned-{policy.key}"] for policy in policies}, tuned.get("tuned-float")
 
 
-def recover_winner(
-    bench: Bench, policy: Policy, mirror: Mirror, folder: OutputFolder, pool: WorkerPool, ui: Ui
-) -> Tuned | None:
-    """Reconstructs a winner that is not fine-tuned; it is kept for resuming."""
+def recover_winners(
+    bench: Bench, policies: Sequence[Policy], mirror: Mirror, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> dict[str, Tuned]:
+    """Reconstructs winners that are not fine-tuned, by key; each is kept for resuming."""
     if not bench.fitting.samples:
-        return None
-    name = f"recovered-{policy.key}"
-    recovered = folder.load_tuned(name)
-    if recovered is None:
-        weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
-        count = len(stretches(mirror, bench.logits, weights, bench.train))
-        task = ui.task("reconstruct", bench.fitting.samples * count)
-        (recovered,) = pool.run([Job("recover", (dict(policy.widths),))], task.advance)
-        folder.save_tuned(name, recovered)
-    return recovered
+        return {}
+    weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
+    samples = bench.fitting.samples * len(stretches(mirror, bench.logits, weights, bench.train))
+    tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
+    return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
+
+
+def _of_each(prefix: str, method: str, policies: Sequence[Policy]) -> dict[str, Job]:
+    return {f"{prefix}-{policy.key}": Job(method, (dict(policy.widths),)) for policy in policies}
+
+
+def _kept(
+    jobs: Mapping[str, Job], samples: int, words: str, folder: OutputFolder, pool: WorkerPool, ui: Ui
+) -> dict[str, Tuned]:
+    """Gives the networks that were kept under some names; those that are missing are made, and kept one by one."""
+    tuned = {name: folder.load_tuned(name) for name in jobs}
+    missing = [name for name in jobs if tuned[name] is None]
+    if missing:
+        task = ui.task(words, samples * len(missing))
+        made = pool.run(
+            [jobs[name] for name in missing],
+            task.advance,
+            lambda index, network: folder.save_tuned(missing[index], network),
+        )
+        tuned |= dict(zip(missing, made, strict=True))
+    return {name: network for name, network in tuned.items() if network is not None}

@@ -46,6 +46,11 @@ class Winner:
     tuned_float: Tuned | None
 
     @property
+    def quality(self) -> float:
+        """Its quality on the search split, in points."""
+        return self.found.best.accuracy if self.tuned is None else self.tuned.accuracy
+
+    @property
     def policy(self) -> Policy:
         """Its widths."""
         return self.found.best.policy

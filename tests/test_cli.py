@@ -65,7 +65,7 @@ def scaled_digits(**changes: np.ndarray) -> dict[str, np.ndarray]:
         (["compile"], "Missing argument 'model'; see 'haqc compile --help'"),
         (["verify"], "Missing argument 'path'; see 'haqc verify --help'"),
         (["compile", "m.onnx", "--budget", "energy=0.5"], "Missing option '--target'.*; see 'haqc compile --help'"),
-        (["compile", "m.onnx", "--target", "edge"], "Missing option '--budget'.*; see 'haqc compile --help'"),
+        (["compile", "m.onnx", "--target", "edge"], "there is nothing to fit; give --budget METRIC=VALUE"),
         (["compile", "m.onnx", *HALF, "--evaluation", "4"], "No such option: --evaluation .*--evaluations"),
         (["compile", "m.onnx", *HALF, "--seed", "-1"], "'--seed': .* greater than or equal to 0"),
         (["compile", "m.onnx", *HALF, "--seed", str(2**63)], "'--seed': .* less than or equal to"),

@@ -115,7 +115,7 @@ def test_every_command_line_parses(line: str) -> None:
     ("line", "complaint"),
     [
         ("haqc cost model.onnx --target edge --bit 8", "No such option"),
-        ("haqc compile model.onnx --target edge", "Missing .*budget"),
+        ("haqc compile model.onnx --budget size=0.5", "Missing .*target"),
         ("haqc compile model.onnx --target edge --budget size=0.5 --seed one", "valid int"),
         ("haqc verify", "Missing .*path"),
         ("haqc prove model.onnx", "names no command"),

@@ -103,11 +103,13 @@ LAYERS = tuple(
         frontend
         madeup
         measured_layers
+        minimisation
         plan
         preparation
         problem
         roles
         samples
+        searcher
         searchprogress
         smoothing
         stages

@@ -28,7 +28,7 @@ Arrays = Mapping[str, np.ndarray]
 def compile(
     model: PathLike,
     target: PathLike,
-    budget: str | Sequence[str] | Mapping[str, str | float],
+    budget: str | Sequence[str] | Mapping[str, str | float] = (),
     *,
     data: PathLike | Arrays | None = None,
     out: PathLike | None = None,
@@ -40,7 +40,8 @@ def compile(
     Args:
         model: the ONNX file.
         target: built-in name, or path of a target file.
-        budget: ``"energy=0.5"``, several of these, or a mapping such as ``{"energy": 0.5, "latency": "10ms"}``.
+        budget: ``"energy=0.5"``, several of these, or a mapping such as ``{"energy": 0.5, "latency": "10ms"}``; none
+            with ``minimise=("energy", 0.5)``, which gives the cost to make small and the points that may be lost.
         data: what ``--data`` takes, or arrays by name: ``x_train, y_train, x_test, y_test``, or ``x, y``, or one under
             each input's name and ``y``. ``None`` for the description beside the model, or data-free.
         out: output folder; ``STEM.haqc`` in the current folder when ``None``.

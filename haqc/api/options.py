@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from haqc.budget import Demand
+from haqc.budget import Demand, Goal
 from haqc.dimensions import Shape
 from haqc.errors import PolicyError
 from haqc.policy import Bits
@@ -23,6 +23,7 @@ Widths = str | int | tuple[int, int] | Bits
 class Options(TypedDict, total=False):
     """The options of :func:`haqc.compile`: fields of :class:`haqc.request.Request`, which says what each means."""
 
+    minimise: Goal | tuple[str, float] | None
     metric: str | None
     shapes: Mapping[str, Shape]
     mode: str | None
@@ -92,7 +93,7 @@ def asked(
     """Gives the request that the arguments make.
 
     Raises:
-        PolicyError: an option that there is not, or widths that are none.
+        HaqcError: an option that there is not, widths that are none, or options that contradict each other.
     """
     unknown = sorted(set(options) - set(Options.__annotations__))
     if unknown:
@@ -102,4 +103,6 @@ def asked(
         given[name] = {pattern: read_widths(widths) for pattern, widths in given[name].items()}
     for name in {"allocators", "formats", "same_bits", "keep_float"} & {*given}:
         given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+    if isinstance(given.get("minimise"), tuple):
+        given["minimise"] = Goal.parse(*given["minimise"])
     return Request(model=model, target=target, demands=demands, out=out, data=source, **given)

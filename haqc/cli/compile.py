@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from haqc.budget import Demand
+from haqc.budget import Demand, Goal
 from haqc.cli.application import app
 from haqc.cli.options import AsJson, Data, Formats, Metric, Model, Opset, Quiet, Shapes, TargetName
 from haqc.cli.reading import read_allocators, read_formats, read_shapes, read_widths
@@ -21,7 +21,7 @@ def compile_command(
     model: Model,
     target: TargetName,
     budget: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--budget",
             "-b",
@@ -29,7 +29,19 @@ def compile_command(
             "value with a unit (10ms, 3mJ, 250KiB). Several hold together.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    minimise: Annotated[
+        str | None,
+        typer.Option(
+            help="Cost to make as small as --max-drop allows, instead of a budget of it: energy, latency, size or "
+            "memory.",
+            show_default=False,
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Points under the float reference that --minimise may lose.", show_default=False),
+    ] = None,
     data: Data = None,
     metric: Metric = None,
     shape: Shapes = None,
@@ -142,7 +154,8 @@ def compile_command(
     as_json: AsJson = False,
 ) -> None:
     """Compiles a model to fit a budget: MODEL in, a folder with a verified mixed-precision file and its report out."""
-    demands = tuple(Demand.parse(text) for text in budget)
+    demands = tuple(Demand.parse(text) for text in budget or [])
+    goal = Goal.parse(minimise, max_drop)
     pins = dict(read_widths(text, "pin") for text in pin or [])
     floors = dict(read_widths(text, "--at-least") for text in at_least or [])
     from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
@@ -153,6 +166,7 @@ def compile_command(
         model=model,
         target=target,
         demands=demands,
+        minimise=goal,
         out=out if out is not None else Path(f"{model.stem}.haqc"),
         data=data,
         metric=metric,

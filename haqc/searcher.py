@@ -1,0 +1,107 @@
+"""What searches of one model under several budgets share, and the way from a search to its winner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from haqc import stages
+from haqc.case import Case
+from haqc.clock import Clock
+from haqc.effect import Effect
+from haqc.folder import OutputFolder
+from haqc.passes.search import SearchOptions
+from haqc.plan import FINALISTS
+from haqc.policy import Policy
+from haqc.problem import Problem
+from haqc.result import SearchResult, Trial
+from haqc.searchlog import SearchLog
+from haqc.ui import Ui
+from haqc.winner import Winner
+from haqc.workbench import Bench, Tuned
+from haqc.workers import WorkerPool
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """One log, one set of scores and one pool of workers: nothing in them depends on a budget.
+
+    Attributes:
+        case: what is searched.
+        bench: what jobs read.
+        effects: what each free operand alone does at each width.
+        folder: where everything that was computed is kept.
+        log: the trials.
+        pool: runs the jobs.
+        clock: the time of each part.
+        ui: is told how far it is.
+        budgets: searches that have even shares of the allowances of policies and of seconds.
+    """
+
+    case: Case
+    bench: Bench
+    effects: Mapping[tuple[str, int], Effect]
+    folder: OutputFolder
+    log: SearchLog
+    pool: WorkerPool
+    clock: Clock
+    ui: Ui
+    budgets: int = 1
+
+    def search(self, problem: Problem, known: Sequence[Trial] = ()) -> SearchResult:
+        """Searches within the budget of a problem.
+
+        Args:
+            problem: the case's, or the same with another budget.
+            known: trials of the other searches.
+
+        Raises:
+            HaqcError: no policy holds the budget; or Ctrl-C came before any within it was scored.
+        """
+        request = self.case.request
+        seconds = math.inf if request.seconds is None else request.seconds / self.budgets
+        share = math.ceil(request.evaluations / self.budgets)
+        options = SearchOptions(share, seed=request.seed, seconds=seconds, allocators=request.allocators)
+        return self._search(problem, options, known)
+
+    def pick(self, problem: Problem, known: Sequence[Trial]) -> SearchResult:
+        """Gives the trials within the budget of a problem and the best of them, and scores nothing."""
+        return self._search(problem, SearchOptions(seed=self.case.request.seed, allocators=()), known)
+
+    def _search(self, problem: Problem, options: SearchOptions, known: Sequence[Trial]) -> SearchResult:
+        with self.clock.part("search"):
+            return stages.search_policies(
+                *(options, problem, self.case.samples, self.effects, self.log, self.folder, self.pool, self.ui),
+                known,
+            )
+
+    def rescore(self, found: SearchResult, count: int) -> SearchResult:
+        """Gives a search with the best of its finalists as its best."""
+        with self.clock.part("finalists"):
+            return stages.rescore_finalists(self.bench, found, count, self.folder, self.pool, self.ui)
+
+    def tune(self, policies: Sequence[Policy]) -> tuple[dict[str, Tuned], Tuned | None]:
+        """Fine-tunes networks, or reconstructs them where nothing is trained.
+
+        Returns:
+            The networks of the policies by key, none where neither is done; and the float network, where labels have
+            something to say to it.
+        """
+        with self.clock.part("finetune"):
+            tuned, tuned_float = stages.tune_winners(self.bench, policies, self.folder, self.pool, self.ui)
+        with self.clock.part("reconstruct"):
+            if not self.bench.long.samples:
+                mirror = self.case.mirror
+                tuned = stages.recover_winners(self.bench, policies, mirror, self.folder, self.pool, self.ui)
+        return tuned, tuned_float
+
+    def best(self, problem: Problem) -> Winner:
+        """Searches within the budget of a problem, looks at the finalists again, and finishes the winner."""
+        return self.finish(problem, self.rescore(self.search(problem), FINALISTS))
+
+    def finish(self, problem: Problem, found: SearchResult) -> Winner:
+        """Fine-tunes or reconstructs the best of a search."""
+        tuned, tuned_float = self.tune([found.best.policy])
+        case = replace(self.case, problem=problem)
+        return Winner(case, self.effects, found, tuned.get(found.best.policy.key), tuned_float)
