@@ -63,13 +63,6 @@ class Searcher:
         seconds = math.inf if request.seconds is None else request.seconds / self.budgets
         share = math.ceil(request.evaluations / self.budgets)
         options = SearchOptions(share, seed=request.seed, seconds=seconds, allocators=request.allocators)
-        return self._search(problem, options, known)
-
-    def pick(self, problem: Problem, known: Sequence[Trial]) -> SearchResult:
-        """Gives the trials within the budget of a problem and the best of them, and scores nothing."""
-        return self._search(problem, SearchOptions(seed=self.case.request.seed, allocators=()), known)
-
-    def _search(self, problem: Problem, options: SearchOptions, known: Sequence[Trial]) -> SearchResult:
         with self.clock.part("search"):
             return stages.search_policies(
                 *(options, problem, self.case.samples, self.effects, self.log, self.folder, self.pool, self.ui),
