@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from haqc.budget import Demand, Goal
+from haqc.cli import options
 from haqc.cli.application import app
-from haqc.cli.options import AsJson, Data, Formats, Metric, Model, Opset, Quiet, Shapes, TargetName
 from haqc.cli.reading import read_allocators, read_formats, read_shapes, read_widths
 from haqc.errors import Interrupted
 from haqc.terminal import terminal
@@ -18,8 +18,8 @@ from haqc.terminal import terminal
 
 @app.command("compile", epilog="Example: haqc compile model.onnx --target edge --budget energy=0.5 --data images.npz")
 def compile_command(
-    model: Model,
-    target: TargetName,
+    model: options.Model,
+    target: options.TargetName,
     budget: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,116 +42,39 @@ def compile_command(
         float | None,
         typer.Option(help="Points under the float reference that --minimise may lose.", show_default=False),
     ] = None,
-    data: Data = None,
-    metric: Metric = None,
-    shape: Shapes = None,
-    out: Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc")] = None,
-    mode: Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**63 - 1)] = 0,
-    jobs: Annotated[
-        int | None, typer.Option(help="Worker processes; they do not change the result.", min=1, show_default="CPUs")
-    ] = None,
-    device: Annotated[
-        Literal["cpu", "cuda", "auto"],
-        typer.Option(help="Where jobs run networks; auto takes a graphics processor where there is one."),
-    ] = "cpu",
-    torch_compile: Annotated[
-        bool, typer.Option("--torch-compile", help="Score policies by a graph that torch compiles once.")
-    ] = False,
-    finetune: Annotated[
-        int | None,
-        typer.Option(
-            help="Training samples of the fine-tune inside the search.",
-            min=0,
-            show_default="1000 with labels (fewer on large models), else 0",
-        ),
-    ] = None,
-    final_finetune: Annotated[
-        int | None,
-        typer.Option(
-            help="Training samples of the winner's fine-tune.",
-            min=0,
-            show_default="60000 to 300000 with labels (fewer on large models), or 0 with --finetune 0",
-        ),
-    ] = None,
-    reconstruct: Annotated[
-        int | None,
-        typer.Option(
-            help="Training samples of the winner's reconstruction without labels, where it is not fine-tuned.",
-            min=0,
-            show_default="9600 (fewer on large models)",
-        ),
-    ] = None,
-    label_share: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the labels' loss in fine-tuning; the rest is distillation, with 0 all of it.",
-            min=0,
-            max=1,
-            show_default="0.8 with labels, else 0",
-        ),
-    ] = None,
-    evaluations: Annotated[
-        int,
-        typer.Option(
-            "--evaluations", "--budget-evaluations", help="Policies that each allocator may have evaluated.", min=1
-        ),
-    ] = 48,
-    seconds: Annotated[
-        float | None,
-        typer.Option("--budget-seconds", help="Seconds the search may take; what is best by then wins.", min=0),
-    ] = None,
-    allocator: Annotated[
-        list[str] | None,
-        typer.Option(help="Who proposes policies; repeat it.", show_default="uniform, greedy, integer, random, ddpg"),
-    ] = None,
-    agent: Annotated[
-        Literal["ddpg", "haq"],
-        typer.Option(help="The agent: haqc's, or that of HAQ's paper, which needs hundreds of evaluations."),
-    ] = "ddpg",
-    weights: Annotated[
-        Literal["linear", "kmeans"],
-        typer.Option(help="linear: codes and scales; kmeans: codebooks for size budgets, activations stay float."),
-    ] = "linear",
-    quantizer: Annotated[
-        Literal["lsq", "haq"],
-        typer.Option(help="lsq: a learned step per channel; haq: the one of HAQ, per tensor and fixed, to compare."),
-    ] = "lsq",
-    ranges: Annotated[
-        Literal["mse", "kl", "percentile", "max"] | None,
-        typer.Option(
-            help="Ranges of activations: least squared error, least divergence, percentiles, or all.",
-            show_default="mse",
-        ),
-    ] = None,
-    equalise: Annotated[
-        bool, typer.Option("--equalise", help="Even out the ranges of neighbouring layers' weights first.")
-    ] = False,
-    min_bits: Annotated[int, typer.Option(help="Narrowest width searched.", min=1, max=8)] = 2,
-    pin: Annotated[
-        list[str] | None, typer.Option(help="NAME=W/A: pin layers by name or pattern.", show_default=False)
-    ] = None,
-    default_pins: Annotated[
-        bool, typer.Option("--default-pins/--no-default-pins", help="Pin the first and last layers at 8/8.")
-    ] = True,
-    formats: Formats = None,
-    opset: Opset = None,
-    at_least: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=W/A: narrowest widths of layers, by name or pattern.", show_default=False),
-    ] = None,
-    same_bits: Annotated[
-        list[str] | None,
-        typer.Option(help="Pattern of layers that shall all have equal widths; repeat it.", show_default=False),
-    ] = None,
-    keep_float: Annotated[
-        list[str] | None,
-        typer.Option(help="Layers that stay in float, by name or pattern; repeat it.", show_default=False),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace what haqc left in the output folder.")] = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    data: options.Data = None,
+    metric: options.Metric = None,
+    shape: options.Shapes = None,
+    out: options.Out = None,
+    mode: options.Mode = None,
+    seed: options.Seed = 0,
+    jobs: options.Jobs = None,
+    device: options.Device = "cpu",
+    torch_compile: options.TorchCompile = False,
+    finetune: options.Finetune = None,
+    final_finetune: options.FinalFinetune = None,
+    reconstruct: options.Reconstruct = None,
+    label_share: options.LabelShare = None,
+    evaluations: options.Evaluations = 48,
+    seconds: options.Seconds = None,
+    allocator: options.Allocators = None,
+    agent: options.Agent = "ddpg",
+    weights: options.Weights = "linear",
+    quantizer: options.Quantizer = "lsq",
+    ranges: options.Ranges = None,
+    equalise: options.Equalise = False,
+    min_bits: options.MinBits = 2,
+    pin: options.Pins = None,
+    default_pins: options.DefaultPins = True,
+    formats: options.Formats = None,
+    opset: options.Opset = None,
+    at_least: options.AtLeast = None,
+    same_bits: options.SameBits = None,
+    keep_float: options.KeepFloat = None,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compiles a model to fit a budget: MODEL in, a folder with a verified mixed-precision file and its report out."""
     demands = tuple(Demand.parse(text) for text in budget or [])
