@@ -133,6 +133,7 @@ class Findings:
     fingerprint: Mapping[str, Any]
     formats: Sequence[Mapping[str, Any]]
     initialiser_bytes: int
+    kernels: Mapping[str, Mapping[str, Any]]
     seconds: Mapping[str, float]
     recovery: Recovery | None = None
 
@@ -253,6 +254,7 @@ class Findings:
                 "sensitivity": self._sensitivity(now.layer),
                 "alternatives": beside.of(now.layer),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
+                "runtime": dict(self.kernels[now.layer.name]),
             }
             | ({"float": now.layer.float_reason} if now.layer.float_reason else {})
             | ({"float_data": now.layer.data_reason} if now.layer.data_reason else {})

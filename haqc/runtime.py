@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from haqc.data.split import Split
@@ -24,8 +26,13 @@ class Runtime:
         outputs: names of its outputs, in order.
     """
 
-    def __init__(self, model: bytes | Path, *, optimised: bool = True) -> None:
+    def __init__(self, model: bytes | Path, *, optimised: bool = True, optimised_to: Path | None = None) -> None:
         """Loads a serialised model, or a file (whose external data lie beside it).
+
+        Args:
+            model: the model.
+            optimised: whether the runtime's defaults hold; else nothing is optimised.
+            optimised_to: where the model is written as the runtime runs it; ``None`` for nowhere.
 
         Raises:
             ModelError: onnxruntime refuses the model.
@@ -35,6 +42,8 @@ class Runtime:
         options.log_severity_level = 4  # what fails raises; the rest is the runtime's own diary
         if not optimised:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if optimised_to is not None:
+            options.optimized_model_filepath = str(optimised_to)
         try:
             source = str(model) if isinstance(model, Path) else model
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
@@ -87,6 +96,19 @@ class Runtime:
             for name in names:
                 _check_rows(name, results[name].shape, len(inputs[0]), shapes)
             yield tuple(results[name][:count] for name in names)
+
+
+def executed(model: bytes) -> tuple[tuple[str, str], ...]:
+    """Gives the nodes that onnxruntime runs at its defaults, in order: name and operator.
+
+    Raises:
+        ModelError: onnxruntime refuses the model.
+    """
+    with tempfile.TemporaryDirectory(prefix="haqc-") as folder:
+        path = Path(folder) / "optimised.onnx"
+        Runtime(model, optimised_to=path)
+        nodes = onnx.load(path, load_external_data=False).graph.node
+        return tuple((node.name, node.op_type) for node in nodes)
 
 
 def _check_rows(name: str, shape: tuple[int, ...], samples: int, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -20,7 +20,7 @@ from haqc.mirror import from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.emit import at_opset
 from haqc.passes.report import report
-from haqc.passes.verify import verify_formats
+from haqc.passes.verify import kernels, verify_formats
 from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
 from haqc.result import SearchResult
@@ -80,6 +80,7 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         verification = verify_formats([(each.name, each.file, each.model) for each in written], probe)
         if not verification.ok:
             raise _mismatch(verification.first_difference)
+        executed = kernels(main.model, problem.graph)
     with clock.part("measure"):
         measured = case.samples.measure(
             network, winner.tuned, winner.tuned_float, found, main.content, case.plan.effort.run
@@ -106,6 +107,7 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         fingerprint=case.fingerprint,
         formats=[emitted.to_json() for emitted in written],
         initialiser_bytes=onnxfile.stored_bytes(main.model),
+        kernels={layer: kernel.to_json() for layer, kernel in executed.items()},
         seconds=clock.seconds,
         recovery=None if winner.tuned is None else winner.tuned.recovery,
     )

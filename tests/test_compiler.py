@@ -89,6 +89,12 @@ def test_the_report_has_what_the_contract_names(compiled: Compiled) -> None:
     assert report["interrupted"] is False
 
 
+def test_every_layer_of_the_digits_runs_in_integers(compiled: Compiled) -> None:
+    ran = [layer["runtime"] for layer in read(compiled.folder)["layers"]]
+    assert {kernel["operator"] for kernel in ran} == {"QLinearConv", "QGemm"}
+    assert all(kernel["integer"] and not kernel["reason"] for kernel in ran)
+
+
 def test_the_reported_accuracy_is_that_of_the_file(compiled: Compiled) -> None:
     accuracy, data = read(compiled.folder)["accuracy"], digits()
     hits = run_file(compiled.folder / "model.onnx", data["x_test"]).argmax(axis=1) == data["y_test"]

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from haqc.codes import ActivationCodes, BiasCodes, NetworkCodes, WeightCodes
 from haqc.passes.emit.folding import FoldableClip, record
+from haqc.passes.emit.pooling import pool_codes
 from haqc.passes.emit.writer import GraphWriter
 from haqc.policy import Policy
 from haqc.quant import activation_range
@@ -47,6 +48,7 @@ class QuantiserWriter(GraphWriter):
                 clips[name] = clip
             self.quantise_activation(name, activation, self.stem(name, "a", place), clip)
         record(self.model, clips)
+        pool_codes(self, codes.activations)
         for layer in policy.graph.layers:
             if layer.float_reason and layer.op in _QUANTISED_UNASKED and layer.activation in codes.activations:
                 self.shield(layer.nodes[0], codes.activations[layer.activation])
@@ -107,8 +109,7 @@ class QuantiserWriter(GraphWriter):
                     node.replace_input_with(place, result)
             if rows in self.graph.outputs:
                 self.graph.outputs[:] = [result if value is rows else value for value in self.graph.outputs]
-            rows.name, result.name = result.name, rows.name  # who reads the rows finds them under their old name
-            self.values[str(result.name)], self.values[str(rows.name)] = result, rows
+            self.swap_names(rows, result)  # who reads the rows finds them under their old name
             rows.type = ir.TensorType(ir.DataType.INT8)
             gather.replace_input_with(index, codes)
         self.drop(name)

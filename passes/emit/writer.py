@@ -25,6 +25,11 @@ class GraphWriter:
         if self.graph.initializers[name] not in self.graph.outputs:
             del self.graph.initializers[name]
 
+    def swap_names(self, one: ir.Value, other: ir.Value) -> None:
+        """Gives each of two computed values the other's name."""
+        one.name, other.name = other.name, one.name
+        self.values[str(one.name)], self.values[str(other.name)] = one, other
+
     def node(
         self,
         op: str,

@@ -36,6 +36,7 @@ from haqc.passes.verify.compare import (
 )
 from haqc.passes.verify.consumer import Compared, Consumer, TensorDifference, Verification, consumer
 from haqc.passes.verify.cut import GIVEN, Cut
+from haqc.passes.verify.kernels import Kernel, kernels
 from haqc.passes.verify.openvino import verify_openvino
 from haqc.passes.verify.qonnx import verify_qonnx
 from haqc.passes.verify.weights import compare_weights
@@ -47,9 +48,11 @@ __all__ = [
     "FLOAT_TOLERANCE",
     "OUTPUT_TOLERANCE",
     "Consumer",
+    "Kernel",
     "TensorDifference",
     "Verification",
     "check",
+    "kernels",
     "verify",
     "verify_alone",
     "verify_formats",

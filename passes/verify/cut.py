@@ -9,6 +9,9 @@ import onnx_ir as ir
 from haqc import onnxfile
 from haqc.errors import ModelError
 
+_CARRIERS = ("MaxPool",)
+"""Operators that emitted files run on codes."""
+
 GIVEN = "haqc.given."
 """Begins the names of the inputs that take the place of what was cut."""
 
@@ -39,12 +42,9 @@ class Cut:
         exposed, cut = model.clone(), model.clone()
         codes = _expose(exposed)
         _expose(cut)
-        for node in list(cut.graph):
-            value = node.inputs[0] if node.op_type == "DequantizeLinear" else None
-            if value is not None and not _is_stored(value):
-                given = ir.Value(name=GIVEN + str(value.name), type=value.type, shape=value.shape)
-                cut.graph.inputs.append(given)
-                node.replace_input_with(0, given)
+        computed = {str(value.name): value for node in cut.graph for value in node.outputs}
+        for name in codes.values():
+            _hand_out(cut, computed[name])
         _cut_floats(cut, floats)
         return cls(codes, floats, onnxfile.serialise(exposed), onnxfile.serialise(cut))
 
@@ -57,6 +57,9 @@ def _expose(model: ir.Model) -> dict[str, str]:
             continue
         value = node.inputs[0]
         producer = value.producer()
+        while producer is not None and producer.op_type in _CARRIERS and producer.inputs[0] is not None:
+            value = producer.inputs[0]
+            producer = value.producer()
         if producer is not None and producer.op_type == "Clip" and producer.inputs[0] is not None:
             producer = producer.inputs[0].producer()
         if producer is None or producer.op_type != "QuantizeLinear" or producer.inputs[0] is None:
@@ -65,6 +68,15 @@ def _expose(model: ir.Model) -> dict[str, str]:
         if value not in model.graph.outputs:
             model.graph.outputs.append(value)
     return codes
+
+
+def _hand_out(model: ir.Model, value: ir.Value) -> None:
+    """Gives the readers of a value a given one in its place."""
+    readers = list(value.uses())
+    given = ir.Value(name=GIVEN + str(value.name), type=value.type, shape=value.shape)
+    model.graph.inputs.append(given)
+    for node, place in readers:
+        node.replace_input_with(place, given)
 
 
 def _is_stored(codes: ir.Value) -> bool:
@@ -81,10 +93,6 @@ def _cut_floats(model: ir.Model, names: tuple[str, ...]) -> None:
         if name not in computed:
             raise ModelError(f"the file computes no tensor '{name}' as the mirror does; verify what one compile wrote")
         value = computed[name]
-        readers = list(value.uses())
         if value not in model.graph.outputs:
             model.graph.outputs.append(value)
-        given = ir.Value(name=GIVEN + name, type=value.type, shape=value.shape)
-        model.graph.inputs.append(given)
-        for node, place in readers:
-            node.replace_input_with(place, given)
+        _hand_out(model, value)

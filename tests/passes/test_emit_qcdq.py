@@ -49,7 +49,7 @@ def test_the_checker_passes(proto: ModelProto) -> None:
 
 def test_every_activation_is_quantised_clipped_and_dequantised(quantised: Quantised, proto: ModelProto) -> None:
     constants, quantise = _constants(proto), _nodes(proto, "QuantizeLinear")
-    clip, dequantise = _nodes(proto, "Clip"), _nodes(proto, "DequantizeLinear")
+    clip, dequantise, pooled = (_nodes(proto, op) for op in ("Clip", "DequantizeLinear", "MaxPool"))
     assert {*quantise} == {*quantised.codes.activations}
     for tensor, stored in quantised.codes.activations.items():
         (_, scale, zero_point), codes = quantise[tensor].input, quantise[tensor].output[0]
@@ -62,6 +62,8 @@ def test_every_activation_is_quantised_clipped_and_dequantised(quantised: Quanti
             assert low.dtype == high.dtype == np.uint8
             assert (low, high) == activation_range(quantised.policy.widths[tensor])
             codes = clip[codes].output[0]
+        if codes in pooled:  # a MaxPool between quantisers works on codes
+            codes = pooled[codes].output[0]
         assert list(dequantise[codes].input) == [codes, scale, zero_point]
 
 
