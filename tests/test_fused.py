@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from haqc.mirror.node import Registry
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.train import runs
 from tests.command_line import DIGITS, EDGE, CommandLine
-from tests.passes.small_graphs import GRAPHS, Prepared
+from tests.passes.small_graphs import GRAPHS, Prepared, samples
 
 pytest_plugins = ("tests.command_line",)
 
@@ -92,3 +93,18 @@ def test_a_compile_with_the_option(haqc: CommandLine, tmp_path: Path, monkeypatc
     (out / "model.onnx").unlink()
     sentence = haqc(*arguments, "--reconstruct", "96", "--resume", "--out", out).sentence(2)
     assert "torch_compile" in sentence
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_what_is_compiled_gives_what_the_mirror_gives(name: str) -> None:
+    """Before torch compiles it: the same steps on the same values, so the same floats."""
+    prepared = Prepared.of(GRAPHS[name]())
+    mirror = from_onnx(prepared.model)
+    split = Split(drawn := samples(prepared.model, COUNT, 3), None, tuple(Transform() for _ in drawn))
+    fused = Fused(mirror, mirror.outputs, split, RUN)
+    fused._graph = fused._forward
+    network = QuantisedMirror(mirror, prepared.random_policy(1), prepared.calibration)
+    padded = replace(split, samples_per_run=RUN)
+    for found, expected in zip(fused.runs(network), runs(network, mirror.outputs, padded, RUN), strict=True):
+        for mine, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(mine, other)
