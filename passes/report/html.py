@@ -30,7 +30,7 @@ _COLUMNS = (
     *(("number", "No.", ""), ("name", "Layer", "name"), ("op", "Operator", "words"), ("weight_bits", "W bits", "")),
     *(("activation_bits", "A bits", ""), ("macs", "MACs", ""), ("cycles", "Cycles", ""), ("latency_s", "Latency", "")),
     *(("energy_j", "Energy", ""), ("weight_bytes", "Weights", ""), ("accuracy_lost", "Accuracy lost", "")),
-    *(("alternatives", "Next best", "words"), ("reason", "Reason", "words")),
+    *(("alternatives", "A step away", "words"), ("reason", "Reason", "words")),
 )
 
 
@@ -73,6 +73,8 @@ def render_html(content: Mapping[str, Any]) -> str:
         difference=partial(wording.difference, unit=unit),
         spread=partial(wording.spread, unit=unit),
         lost=partial(wording.spread, unit="%"),
+        nearest=_nearest,
+        loss=partial(wording.loss, unit=unit),
         share=wording.share,
         width=_width,
         text=_text,
@@ -85,7 +87,7 @@ def render_html(content: Mapping[str, Any]) -> str:
     has_alternatives = any(layer.get("alternatives") for layer in layers)
     absent = {"accuracy_lost": not has_lost, "alternatives": not has_alternatives}
     return environment.get_template("template.html.j2").render(
-        {"left_out": (), "reconstruction": None, **content},
+        {"left_out": (), "reconstruction": None, "stored": None, "formats": (), **content},
         score=wording.score_name(accuracy),
         agreement_reason=wording.agreement_reason(accuracy),
         cost_words=wording.COST_WORDS,
@@ -132,8 +134,15 @@ def _consumers(verification: Mapping[str, Any]) -> Iterator[Consumer]:
         compared = ""
         if entry.get("different") is not None and entry.get("values"):
             compared = f"{entry['different']:,} of {entry['values']:,} {entry.get('compared', 'codes')} differ"
+        full["first_difference"] = entry.get("first_difference") or entry.get("detail")
         detail = entry.get("detail") or compared
         yield Consumer(entry.get("consumer") or entry["name"], status, _TONES.get(status, "maybe"), detail, full)
+
+
+def _nearest(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Gives the two alternatives of a layer that lose least; those whose loss is not known come last."""
+    known = layer.get("alternatives") or ()
+    return sorted(known, key=lambda other: (other["loss"] is None, other["loss"] or 0.0))[:2]
 
 
 def _shown(value: Any) -> Any:

@@ -98,6 +98,17 @@ def spread(value: float | None, unit: str) -> str:
     return f"{value:.2f} points" if unit == "%" else f"{value:.3g} {unit}".rstrip()
 
 
+def loss(value: float | None, unit: str) -> str:
+    """Gives how much worse something is than what was taken.
+
+    >>> loss(0.25, "%"), loss(-0.1, "%"), loss(None, "%")
+    ('loses 0.25 points', 'better by 0.10 points', 'n/a')
+    """
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    return f"{'better by' if value < 0 else 'loses'} {spread(abs(value), unit)}"
+
+
 def share(value: float | None) -> str:
     """Gives a fraction as a percentage with one decimal.
 

@@ -263,13 +263,19 @@ def test_page_of_200_layers_is_under_3_mb(content: dict[str, Any]) -> None:
 
 def test_figures_that_other_versions_add_are_shown(content: dict[str, Any]) -> None:
     other = {"weight_bits": 5, "activation_bits": 4, "cost": {"energy_j": 1e-6}, "loss": 0.25, "measured": False}
-    content["layers"][0]["alternatives"] = [other]
+    worst = other | {"weight_bits": 2, "loss": 9.0}
+    content["layers"][0]["alternatives"] = [
+        worst,
+        other | {"loss": None},
+        other,
+        other | {"loss": -0.5, "measured": True},
+    ]
     content["verification"]["consumers"] = [
         {"consumer": "openvino", "status": "absent", "detail": "not installed"},
         {"consumer": "onnxruntime", "status": "refused", "detail": "no kernel for <Cast>"},
     ]
     text = Page(render_html(content)).text
-    assert "Next best" in text and "5/4: 0.25 points*" in text
+    assert "A step away" in text and "5/4 better by 0.50 points 5/4 loses 0.25 points*" in text and "2/4" not in text
     assert "openvino absent not installed" in text
     assert "onnxruntime refused no kernel for <Cast>" in text
 

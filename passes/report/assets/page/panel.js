@@ -13,14 +13,19 @@ function panelRows(layer) {
 function line(tag, cells) {
   return element("tr", {}, ...cells.map((text, place) => element(place === 0 || tag === "th" ? "th" : "td", { textContent: text })));
 }
-function alternativesTable(layer) {
+const signed = (value, unit) => (isNumber(value) ? `${value > 0 ? "+" : ""}${quantity(value, unit)}` : null);
+// What stood next to these widths: what it loses, what it changes of the network's cost, why it was not taken.
+function alternatives(layer) {
   if (!layer.alternatives || !layer.alternatives.length) return null;
-  const rows = layer.alternatives.map((other) => line("td", [
-    `W${other.weight_bits} A${other.activation_bits}`, `${points(other.loss, data.unit)}${other.measured ? "" : "*"}`, quantity((other.cost || {}).energy_j, "J"), quantity((other.cost || {}).latency_s, "s"),
-  ]));
-  const isPredicted = layer.alternatives.some((other) => !other.measured);
-  return element("div", {}, element("table", {}, element("thead", {}, line("th", ["next best", "loss", "energy", "latency"])), element("tbody", {}, ...rows)),
-    isPredicted ? element("p", { className: "small muted", textContent: "* predicted, not measured" }) : null);
+  const items = layer.alternatives.map((other) => {
+    const costs = Object.entries(FIGURES).map(([key, [words, unit]]) => [words, signed((other.cost || {})[key], unit)])
+      .filter(([, value]) => value !== null && !/^[-+]?0 /.test(value)).map(([words, value]) => `${words} ${value}`);
+    const lost = isNumber(other.loss) ? `${other.loss < 0 ? "better by" : "loses"} ${points(Math.abs(other.loss), data.unit)}${other.measured ? "" : ", estimated"}` : "loss unknown";
+    return element("li", {},
+      element("div", { className: "pair" }, element("strong", { textContent: `W${other.weight_bits} A${other.activation_bits}` }), element("span", { textContent: lost })),
+      element("div", { className: "muted", textContent: costs.join(", ") }), other.reason ? element("div", { className: "muted", textContent: other.reason }) : null);
+  });
+  return element("div", { className: "small" }, element("h3", { textContent: "Next to these widths" }), element("ul", { className: "rows" }, ...items));
 }
 function drawPanel(panel) {
   panel.hidden = state.layer < 0 || state.isPrinting;
@@ -37,7 +42,7 @@ function drawPanel(panel) {
     element("p", { className: "small muted", textContent: `${layer.op}, ${layer.kind}, ${quantity(layer.macs, "MACs")}${BOUNDS[layer.bound] ? `, ${BOUNDS[layer.bound][0]}` : ""}` }),
     element("table", {}, element("thead", {}, line("th", ["", "at 8/8", "policy", "change"])), element("tbody", {}, ...panelRows(layer).map((cells) => line("td", cells)))),
     isNumber(layer.accuracy_lost) ? element("p", { className: "small", textContent: `These widths alone cost ${points(layer.accuracy_lost, data.unit)}.` }) : null,
-    alternativesTable(layer),
+    alternatives(layer),
     layer.reason ? element("p", { className: "small", textContent: layer.reason }) : null,
   ].filter(Boolean));
 }
@@ -45,7 +50,7 @@ function startPanel() {
   const panel = document.getElementById("panel");
   views.push({ draw: () => drawPanel(panel) });
   addEventListener("keydown", (event) => {
-    if (state.layer < 0 || event.target.matches("input")) return;
+    if (state.layer < 0 || event.target === document.getElementById("find")) return;
     if (event.key === "Escape") pick(state.layer);
     if (event.key === "ArrowRight") pick((state.layer + 1) % layers.length);
     if (event.key === "ArrowLeft") pick((state.layer + layers.length - 1) % layers.length);
