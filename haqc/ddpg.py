@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+from haqc.replay import Array, Episode, Replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,6 @@ class AgentOptions:
     baseline_decay: float = 0.95
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Episode:
-    """One walk: states ``[steps, state_size]``, actions ``[steps]`` in [0, 1], and the one reward all steps share."""
-
-    states: Array
-    actions: Array
-    reward: float
-
-    def __post_init__(self) -> None:
-        if self.states.ndim != 2 or self.actions.shape != self.states.shape[:1]:
-            raise ValueError(f"states {self.states.shape} and actions {self.actions.shape} do not belong together")
-
-
 class Actor(nn.Module):
     """Gives an action in [0, 1], shape ``[n, 1]``, for states ``[n, state_size]``."""
 
@@ -98,39 +85,6 @@ class Critic(nn.Module):
         """Gives the values."""
         value: Tensor = self.value(F.relu(self.second(F.relu(self.state(state) + self.action(action)))))
         return value
-
-
-class Replay:
-    """A ring of transitions whose memory is taken once."""
-
-    def __init__(self, capacity: int, state_size: int) -> None:
-        self.state = torch.zeros(capacity, state_size)
-        self.next_state = torch.zeros(capacity, state_size)
-        self.action = torch.zeros(capacity, 1)
-        self.reward = torch.zeros(capacity, 1)
-        self.goes_on = torch.zeros(capacity, 1)
-        self.capacity = capacity
-        self.stored = 0
-
-    def __len__(self) -> int:
-        return min(self.stored, self.capacity)
-
-    def add(self, episode: Episode, reward: float) -> None:
-        """Stores the transitions of an episode, each with the same ``reward``."""
-        last = len(episode.actions) - 1
-        for step, (state, action) in enumerate(zip(episode.states, episode.actions, strict=True)):
-            slot = self.stored % self.capacity
-            self.state[slot] = torch.from_numpy(state)
-            self.action[slot] = float(action)
-            self.reward[slot] = reward
-            self.goes_on[slot] = float(step < last)
-            self.next_state[slot] = torch.from_numpy(episode.states[min(step + 1, last)])
-            self.stored += 1
-
-    def draw(self, count: int, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Draws transitions without replacement: state, action, reward, next state, whether the episode goes on."""
-        picks = torch.from_numpy(generator.choice(len(self), size=min(count, len(self)), replace=False))
-        return self.state[picks], self.action[picks], self.reward[picks], self.next_state[picks], self.goes_on[picks]
 
 
 class Agent:
@@ -203,6 +157,22 @@ class Agent:
         named = {f"actor.{name}": value for name, value in self._actor.state_dict().items()}
         named |= {f"critic.{name}": value for name, value in self._critic.state_dict().items()}
         return {name: value.numpy().copy() for name, value in named.items()}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Goes on from the weights of another agent, as :meth:`state` gave them; what that one remembered is not known.
+
+        Raises:
+            ValueError: they are of another shape, or not finite.
+        """
+        expected = {name: value.shape for name, value in self.state().items()}
+        found = {name: value.shape for name, value in weights.items()}
+        if expected != found or not all(np.isfinite(value).all() for value in weights.values()):
+            raise ValueError("these are not the weights of such an agent")
+        for name, network in (("actor", self._actor), ("critic", self._critic)):
+            for part, parameter in network.state_dict().items():
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[f"{name}.{part}"], np.float32)))
+        self._actor_target.load_state_dict(self._actor.state_dict())
+        self._critic_target.load_state_dict(self._critic.state_dict())
 
     def _truncated_normal(self, mean: float, sigma: float) -> float:
         """Draws from a normal distribution confined to [0, 1], by inverting its distribution function."""

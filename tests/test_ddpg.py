@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from haqc.ddpg import Agent, AgentOptions, Array, Episode, Replay
+from haqc.ddpg import Agent, AgentOptions
+from haqc.replay import Array, Episode, Replay
 
 SMALL = AgentOptions(hidden=(32, 32), actor_rate=1e-3, critic_rate=3e-3)
 STATES = np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3)

@@ -79,6 +79,7 @@ LAYERS = tuple(
         quant
         recall
         reconstruct
+        replay
         runtime
         scored
         sensitivity

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from haqc.budget import Budget, Cost
 from haqc.errors import Interrupted
 from haqc.passes.search.allowances import allowance
-from haqc.passes.search.ddpg import propose_ddpg
+from haqc.passes.search.ddpg import Learned, propose_ddpg
 from haqc.passes.search.evaluator import Account, Evaluate, Evaluator, OutOfTime, Progress, Record
 from haqc.passes.search.evolution import propose_evolution
 from haqc.passes.search.feasibility import require_feasible
@@ -43,6 +43,7 @@ def search(
     record: Record,
     progress: Progress,
     known: Sequence[Trial] = (),
+    learned: Learned = lambda weights: None,
 ) -> SearchResult:
     """Lets every allocator propose policies within the budget, each with the same allowance, and picks the best.
 
@@ -64,6 +65,7 @@ def search(
         progress: called after each batch with allocator, policies so far, allowance, and its best accuracy.
         known: trials of searches under other budgets. A score does not depend on a budget, so none of them is evaluated
             again, the agent learns from all of them, and those within this budget may win.
+        learned: called with the weights that the default agent ends with, where it is among the allocators.
 
     Raises:
         InfeasibleBudget: no policy of the space holds the budget.
@@ -78,7 +80,7 @@ def search(
         "integer": lambda account: propose_integer(problem, terms, account, options.batch),
         "random": lambda account: propose_random(problem, account, options.batch, options.seed),
         "evolution": lambda account: propose_evolution(problem, account, options.batch, options.seed),
-        "ddpg": lambda account: propose_ddpg(problem, account, options),
+        "ddpg": lambda account: propose_ddpg(problem, account, options, learned),
         "haq": lambda account: propose_haq(problem, account, options),
     }
     finished = []

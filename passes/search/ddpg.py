@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,10 +21,13 @@ from haqc.passes.search.predictor import Predictor
 from haqc.passes.search.problem import Problem, Widths
 from haqc.passes.search.sampling import distinct
 from haqc.passes.search.state import STATE_SIZE
-from haqc.passes.search.walk import Margin, Path, propose
+from haqc.passes.search.walk import Margin, Path, Wall, propose
 from haqc.passes.search.weighing import Weighing
 from haqc.policy import Policy
+from haqc.replay import Array
 from haqc.result import Trial
+
+Learned = Callable[[Mapping[str, Array]], None]
 
 CANDIDATES = 6
 """Candidates for each policy of a batch, half of them walks of the agent and half changes of good trials."""
@@ -33,6 +37,10 @@ INCUMBENTS = 4
 
 TRIES = 4
 """Candidates that are made at most for each that is wanted: some are known, and some end where others did."""
+
+NOISE_OF_LEARNED = 0.15
+"""Standard deviation that the noise of an agent begins with which has learnt on another problem: what it asks for is
+worth more than chance."""
 
 WIDENING = 1.2
 """Factor on the agent's noise from one candidate of a batch to the next, up to the noise it began with."""
@@ -50,18 +58,30 @@ DOUBT = 0.5
 """Standard deviation of the logarithm of a factor on each operand's weight there: single effects tell only so much."""
 
 
-def propose_ddpg(problem: Problem, account: Account, options: SearchOptions) -> None:
+def propose_ddpg(
+    problem: Problem, account: Account, options: SearchOptions, learned: Learned = lambda weights: None
+) -> None:
     """Lets an agent propose policies that nobody proposed before, in batches, and learn after each.
 
     All candidates of a batch come from the same agent and the same trials, so what is proposed does not depend on how
     many evaluations run at a time.
+
+    Args:
+        problem: the problem.
+        account: what is known, and how much may still be proposed.
+        options: batch, seed, the agent's networks, traits and first weights.
+        learned: called once with the weights that the agent ends with, however it ends.
     """
     if not problem.space.free:
         account.evaluate([problem.space.widest])
         return
     proposer = Proposer(problem, account, options)
-    proposer.learn(account.lessons)
-    propose(proposer, account)
+    if options.traits.starts_warm:
+        proposer.learn(account.lessons)
+    try:
+        propose(proposer, account)
+    finally:
+        learned(proposer.weights)
 
 
 class Proposer:
@@ -70,16 +90,21 @@ class Proposer:
     Args:
         problem: the problem.
         account: what is known, and how much may still be proposed.
-        options: batch, seed and the agent's networks.
+        options: batch, seed, the agent's networks, traits and first weights.
     """
 
     def __init__(self, problem: Problem, account: Account, options: SearchOptions) -> None:
         self._problem = problem
         self._account = account
         self._batch = options.batch
+        self._traits = options.traits
         self._path = Path(problem.space)
+        self._wall = Wall(problem, spend_slack=False)
         self._weighed = ENTRY.of(problem)
-        self._agent = Agent(STATE_SIZE, len(self._path.steps), account.allowance, options.networks, options.seed)
+        networks = options.networks if options.start is None else replace(options.networks, noise=NOISE_OF_LEARNED)
+        self._agent = Agent(STATE_SIZE, len(self._path.steps), account.allowance, networks, options.seed)
+        if options.start is not None:
+            self._agent.load(options.start)
         self._draw = np.random.default_rng([options.seed, 1])
 
     def batch(self) -> list[Policy]:
@@ -95,12 +120,19 @@ class Proposer:
         predictor = Predictor.of(self._problem, lessons) if len(lessons) >= LEAST_TRIALS else None
         walks = self._fresh(self._walks(), half, known)
         known |= {policy.key for policy in walks}
-        changes = self._fresh(self._changes(_incumbents(trials, predictor)), half, known) if trials else []
-        if predictor is None:
-            return (walks + changes)[:count]
+        changes: list[Policy] = []
+        if trials and self._traits.changes_good:
+            changes = self._fresh(self._changes(_incumbents(trials, predictor)), half, known)
+        if predictor is None or not self._traits.screens:
+            return [policy for pair in itertools.zip_longest(walks, changes) for policy in pair if policy][:count]
         first = _most_promising(predictor, walks, 1)
         rest = [policy for policy in walks + changes if policy not in first]
         return first + _most_promising(predictor, rest, count - len(first))
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """What the agent has learnt."""
+        return self._agent.state()
 
     def learn(self, trials: Sequence[Trial]) -> None:
         """Lets the agent learn from what was scored."""
@@ -111,7 +143,10 @@ class Proposer:
         episode = self._account.allowance - self._account.remaining
         for index in itertools.count():
             act = functools.partial(self._agent.act, episode=episode, widening=WIDENING**index)
-            yield self._entered(self._path.walk(act))
+            yield self._entered(self._path.walk(act if self._traits.walks else self._chance))
+
+    def _chance(self, state: Array) -> float:
+        return float(self._draw.uniform())
 
     def _changes(self, incumbents: list[Trial]) -> Iterator[Policy]:
         """Yields good trials with a few widths moved, more and more of them, and put back inside the budget."""
@@ -121,6 +156,8 @@ class Proposer:
 
     def _entered(self, asked: Widths) -> Policy:
         """Puts widths inside the budget, where marginal errors are taken with a grain of salt."""
+        if not self._traits.enters_by_margin:
+            return self._problem.space.policy(self._wall(asked))
         factors = np.exp(DOUBT * self._draw.standard_normal(len(asked)))
         factor = dict(zip(asked, factors.tolist(), strict=True))
         weighed = {(tensor, bits): error * factor[tensor] for (tensor, bits), error in self._weighed.items()}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from haqc.ddpg import Array
 from haqc.graph import Layer
 from haqc.policy import Choice, Space
+from haqc.replay import Array
 
 STATE_SIZE = 10
 FIRST_ACTION = 1.0

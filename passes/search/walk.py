@@ -9,13 +9,14 @@ from typing import Protocol
 
 import numpy as np
 
-from haqc.ddpg import Agent, Array, Episode
+from haqc.ddpg import Agent
 from haqc.passes.search.evaluator import Account
 from haqc.passes.search.greedy import Descent
 from haqc.passes.search.problem import Problem, Sensitivity, Widths
 from haqc.passes.search.state import FIRST_ACTION, Step, action_of, plan_steps, width_of
 from haqc.passes.search.wall import confine
 from haqc.policy import Choice, Policy, Space
+from haqc.replay import Array, Episode
 from haqc.result import Trial
 
 Act = Callable[[Array], float]
