@@ -13,8 +13,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import RenderableType
 
-from haqc import console
 from haqc.console import cost_comparison, cost_table, layer_table, quantity, show, summary
+from haqc.console.story import _height
 
 EXAMPLE = Path(__file__).parent / "passes" / "report_example.json"
 TENSORFLOW = "model/block_1/expand/Conv2D;model/block_1/bn/FusedBatchNormV3;" * 4
@@ -277,4 +277,4 @@ def test_quantity_is_offered_here() -> None:
 
 def test_height_is_that_of_the_printed_text(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     story = summary(content)
-    assert console._height(story) == len(lines(story, monkeypatch))
+    assert _height(story) == len(lines(story, monkeypatch))

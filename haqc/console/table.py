@@ -1,0 +1,86 @@
+"""Tables of names and figures, and names that fit into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import Box
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from haqc.console.output import WIDTH
+from haqc.passes.report.wording import NOT_AVAILABLE, quantity, share
+from haqc.plaintext import visible
+
+GAP = 2
+"""Columns between two columns of a table."""
+
+_RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+_BOUNDS = {"compute": "compute", "activations": "data", "weights": "weights"}
+
+
+def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Makes the table of layers, 80 columns wide at most; long names are shortened in the middle.
+
+    Args:
+        rows: layers of a report or of ``haqc cost``; the columns of what binds a layer and of the accuracy lost stand
+            only when some row has them.
+    """
+    columns = ["W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Bound", "Lost"]
+    is_absent = {
+        "Bound": not any("bound" in row for row in rows),
+        "Lost": not any(row.get("accuracy_lost") is not None for row in rows),
+    }
+    titles = [title for title in columns if not is_absent.get(title, False)]
+    total_j = sum(row["energy_j"] or 0.0 for row in rows)
+    cells_of = [dict(zip(columns, _figures(row, total_j), strict=True)) for row in rows]
+    figures = [[cells[title] for title in titles] for cells in cells_of]
+    widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
+    name_cells = WIDTH - sum(widths) - GAP * len(widths)
+    table = plain_table("Layer", titles)
+    for row, cells in zip(rows, figures, strict=True):
+        table.add_row(*(Text(cell) for cell in (shortened(row["name"], name_cells), *cells)))
+    return table
+
+
+def plain_table(name: str, titles: Sequence[str]) -> Table:
+    """Makes a table without lines: names on the left, figures on the right."""
+    table = Table(box=_RULE, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(name, no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def shortened(name: str, cells: int) -> str:
+    """Gives a name in at most ``cells`` columns, its middle replaced by dots; characters may be two columns wide."""
+    text = visible(name)
+    if cell_len(text) <= cells:
+        return text
+    tail = _first_cells(text[::-1], (cells - 3) // 2)[::-1]
+    return f"{_first_cells(text, cells - 3 - cell_len(tail))}...{tail}"
+
+
+def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
+    loss = row.get("accuracy_lost")
+    return (
+        "float" if row.get("float") else f"{row['weight_bits']}/{row['activation_bits']}",
+        quantity(row["macs"], ""),
+        quantity(row["latency_s"], "s"),
+        quantity(row["energy_j"], "J"),
+        share(row.get("energy_share", (row["energy_j"] or 0.0) / (total_j or 1.0))),
+        quantity(row["weight_bytes"], "B"),
+        _BOUNDS.get(row.get("bound", ""), NOT_AVAILABLE),
+        NOT_AVAILABLE if loss is None else f"{loss:.2f}",
+    )
+
+
+def _first_cells(text: str, cells: int) -> str:
+    """Gives as much of the start of ``text`` as fits into ``cells`` columns."""
+    # No character takes less than nothing, and marks that take none are bounded as well.
+    end = 0
+    while end < min(len(text), 4 * cells) and cell_len(text[: end + 1]) <= cells:
+        end += 1
+    return text[:end]
