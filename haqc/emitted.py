@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,8 +17,8 @@ from haqc.formats import Fallback, FormatName, model_file
 from haqc.passes.emit import emit
 from haqc.policy import Policy
 
-_CODES_INPUT = {"DequantizeLinear": 0, "Quant": 0, "BipolarQuant": 0, "MatMulNBits": 1, "BitShift": 0}
-"""Where operators read stored weights, as integers or on their way to them."""
+_CODES_INPUT = {"DequantizeLinear": 0, "MatMulNBits": 1, "BitShift": 0}
+"""Where operators read stored weights as integers."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Emitted:
             for file, content in emission.documents.items()
         }
         file = model_file(name, is_main=is_main)
-        held = _container_bytes(emission.model, {*codes.biases})
+        held = _container_bytes(emission.model, codes.weights)
         return cls(name, emission.model, file, documents, emission.fallbacks, held)
 
     @cached_property
@@ -90,14 +90,12 @@ class Emitted:
         }
 
 
-def _container_bytes(model: ir.Model, biases: Set[str]) -> int:
-    stored = {}
-    for node in model.graph:
-        for value in _weights_read_by(node):
-            tensor = value.const_value
-            if tensor is not None and tensor.dtype != ir.DataType.INT32 and value.name not in biases:
-                stored[str(value.name)] = tensor.nbytes
-    return sum(stored.values())
+def _container_bytes(model: ir.Model, weights: Container[str]) -> int:
+    """Counts what operators make weights of, and float weights under their own names."""
+    read = [value for node in model.graph for value in _weights_read_by(node)]
+    kept = [value for name, value in model.graph.initializers.items() if name in weights]
+    stored = {str(value.name): value.const_value for value in (*read, *kept) if value.const_value is not None}
+    return sum(tensor.nbytes for tensor in stored.values() if tensor.dtype != ir.DataType.INT32)  # those are biases
 
 
 def _weights_read_by(node: ir.Node) -> list[ir.Value]:

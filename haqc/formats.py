@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from haqc.errors import PolicyError
 
-FormatName = Literal["qcdq", "qdq-native", "matmulnbits", "qonnx", "codebook"]
+FormatName = Literal["qcdq", "qdq-native", "matmulnbits", "qonnx", "encodings", "overrides", "codebook"]
 FORMATS: tuple[FormatName, ...] = get_args(FormatName)
 
 CHOICES: tuple[FormatName, ...] = tuple(name for name in FORMATS if name != "codebook")
@@ -21,7 +21,13 @@ MAIN_FILE = "model.onnx"
 FLOAT_FILE = "model.float.onnx"
 """The float model that lies beside documents which say how to quantise it."""
 
-_DOCUMENTS: Mapping[FormatName, tuple[str, ...]] = {}
+ENCODINGS_FILES = {"1.0.0": "encodings-1.0.0.json", "2.0.0": "encodings-2.0.0.json"}
+OVERRIDES_FILE = "overrides.json"
+
+_DOCUMENTS: Mapping[FormatName, tuple[str, ...]] = {
+    "encodings": tuple(ENCODINGS_FILES.values()),
+    "overrides": (OVERRIDES_FILE,),
+}
 """Files of the formats that lie beside :data:`FLOAT_FILE`."""
 
 
@@ -61,6 +67,11 @@ def settled(asked: Sequence[FormatName], *, is_codebook: bool = False) -> tuple[
     usual: FormatName = "codebook" if is_codebook else "qcdq"
     main = next((name for name in asked if name in RUNNABLE), usual)
     return tuple(dict.fromkeys((main, *asked)))
+
+
+def carried_name(name: FormatName) -> str:
+    """Gives what a format's ONNX file says that it is; formats that share the float model say the same."""
+    return "float" if name in _DOCUMENTS else name
 
 
 def model_file(name: FormatName, *, is_main: bool) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 import onnx_ir as ir
 
 from haqc.codes import NetworkCodes
-from haqc.formats import FormatName
+from haqc.formats import FormatName, carried_name
 from haqc.passes.emit.codebook import emit_codebooks
 from haqc.passes.emit.emission import Emission
+from haqc.passes.emit.encodings import emit_encodings
 from haqc.passes.emit.matmulnbits import emit_matmulnbits
 from haqc.passes.emit.opset import at_opset
+from haqc.passes.emit.overrides import emit_overrides
 from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.passes.emit.qdq_native import emit_qdq_native
 from haqc.passes.emit.qonnx import emit_qonnx
@@ -29,6 +31,8 @@ EMITTERS: Mapping[FormatName, Emitter] = {
     "qdq-native": emit_qdq_native,
     "matmulnbits": emit_matmulnbits,
     "qonnx": emit_qonnx,
+    "encodings": emit_encodings,
+    "overrides": emit_overrides,
     "codebook": emit_codebooks,
 }
 
@@ -48,5 +52,5 @@ def emit(
     Raises:
         ModelError: the model's operators need an IR version that runtimes do not read.
     """
-    written = EMITTERS[name](model, policy, codes, {**annotations, "format": name})
+    written = EMITTERS[name](model, policy, codes, {**annotations, "format": carried_name(name)})
     return written if isinstance(written, Emission) else Emission(written)
