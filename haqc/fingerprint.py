@@ -47,6 +47,7 @@ def fingerprint_of(request: Request, problem: Problem, samples: Samples, plan: P
             "target": hashlib.sha256(problem.target.text.encode()).hexdigest(),
         },
         "budget": [demand.text for demand in request.demands],
+        "sweep": None if request.sweep is None else asdict(request.sweep),
         "minimise": None if request.minimise is None else asdict(request.minimise),
         "seed": request.seed,
         "options": options,

@@ -28,9 +28,15 @@ _STATE = ".state"
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder:
-    """A folder that belongs to one compile."""
+    """A folder that belongs to one compile.
+
+    Attributes:
+        path: where it is.
+        results: the names of the files that are left there.
+    """
 
     path: Path
+    results: tuple[str, ...] = RESULTS
 
     def check(self, model: Path, *, resume: bool, force: bool) -> None:
         """Checks, and changes nothing, that a compile of ``model`` may use the folder.
@@ -55,7 +61,7 @@ class OutputFolder:
                 f"'{self.path}' is not empty; add --resume to go on there, --force to replace what haqc left there, "
                 "or name another folder with --out"
             )
-        for name in (name for name in (_STATE, *RESULTS) if name in present):
+        for name in (name for name in (_STATE, *self.results) if name in present):
             file = self.file(name)
             if file.is_symlink():
                 raise OutputError(f"'{file}' is a link, and haqc writes nothing outside its folder; remove the link")
@@ -96,6 +102,26 @@ class OutputFolder:
         """Writes one of the results whole."""
         with self._whole(self.file(name)) as part:
             part.write_bytes(content)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Writes something that only haqc reads, whole."""
+        with self._whole(self.state / name) as part:
+            part.write_bytes(content)
+
+    def discard(self) -> None:
+        """Removes what was left there, and the folder where nothing else is in it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self.state.is_dir():
+            return
+        try:
+            self._empty()
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def write_formats(self, files: Mapping[str, bytes]) -> None:
         """Writes the files of all formats, each whole, and removes those of formats that are not among them."""
@@ -176,7 +202,7 @@ class OutputFolder:
             return stream.readline().endswith(b"\n")
 
     def _empty(self) -> None:
-        for name in RESULTS:
+        for name in self.results:
             self.file(name).unlink(missing_ok=True)
         if self.state.is_dir():
             shutil.rmtree(self.state)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from haqc.budget import Demand, Goal
+from haqc.budget import Demand, Goal, Metric
 from haqc.calibration import QuantiserName, Ranges
 from haqc.dimensions import Shape
 from haqc.errors import BudgetError, PolicyError
 from haqc.formats import FormatName, settled
 from haqc.policy import Bits
+from haqc.sweeping import Sweep
 
 Weights = Literal["linear", "kmeans"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
@@ -37,6 +38,7 @@ class Request:
         demands: the budget; none where a cost is minimised and nothing else bounded.
         out: output folder.
         minimise: what is made as small as the quality allows, instead of a budget of it.
+        sweep: the budgets of one more metric, for :func:`haqc.sweeper.sweep_model`.
         data: what ``--data`` names, or ``None``.
         metric: name of the metric, or ``package.module:function``; ``None`` for what fits the data and the output.
         shapes: shapes of inputs for one sample, by name, where the data do not say them.
@@ -81,6 +83,7 @@ class Request:
     demands: tuple[Demand, ...]
     out: Path
     minimise: Goal | None = None
+    sweep: Sweep | None = None
     data: str | None = None
     metric: str | None = None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
@@ -129,19 +132,21 @@ class Request:
 
     def _check_costs(self) -> None:
         """Refuses budgets that contradict each other or the way weights are quantised."""
-        if not self.demands and self.minimise is None:
+        chosen: list[tuple[Metric, str]] = []  # those whose bounds haqc chooses
+        if self.minimise is not None:
+            chosen.append((self.minimise.metric, f"--minimise {self.minimise.metric}"))
+        if self.sweep is not None:
+            chosen.append((self.sweep.metric, f"a sweep of {self.sweep.metric}"))
+        asked = [*((demand.metric, f"budget '{demand.text}'") for demand in self.demands), *chosen]
+        if not asked:
             raise BudgetError(
                 "there is nothing to fit; give --budget METRIC=VALUE, for example energy=0.5, or --minimise METRIC "
                 "--max-drop POINTS"
             )
-        asked = [(demand.metric, f"budget '{demand.text}'") for demand in self.demands]
-        if self.minimise is not None:
-            twice = next((demand for demand in self.demands if demand.metric == self.minimise.metric), None)
+        for metric, words in chosen:
+            twice = next((demand for demand in self.demands if demand.metric == metric), None)
             if twice is not None:
-                raise BudgetError(
-                    f"budget '{twice.text}' bounds what --minimise makes as small as it can; leave one of them out"
-                )
-            asked.append((self.minimise.metric, f"--minimise {self.minimise.metric}"))
+                raise BudgetError(f"budget '{twice.text}' and {words} contradict each other; leave one of them out")
         unpriced = next((words for metric, words in asked if metric != "size"), None)
         if self.weights == "kmeans" and unpriced is not None:
             raise BudgetError(

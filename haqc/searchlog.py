@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +78,9 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in content.items():
         flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
     return flat
+
+
+def as_log(fingerprint: Mapping[str, Any], trials: Iterable[Trial]) -> bytes:
+    """Gives the content of a log that holds some trials."""
+    lines = [{"fingerprint": fingerprint}, *(trial.to_json() for trial in trials)]
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)

@@ -53,6 +53,7 @@ LAYERS = tuple(
         result
         scores
         searchlog
+        sweeping
         target
         terms
         ui
@@ -84,6 +85,7 @@ LAYERS = tuple(
         scored
         sensitivity
         storedtensors
+        sweepfolder
         targets
         train
         userfunction
@@ -106,6 +108,7 @@ LAYERS = tuple(
         measured_layers
         minimisation
         plan
+        point
         preparation
         problem
         roles
@@ -116,6 +119,7 @@ LAYERS = tuple(
         stages
         stated
         survey
+        sweeper
         winner
         """,
         """
@@ -135,7 +139,7 @@ LAYERS = tuple(
 # The pass from ONNX to ONNX needs nothing of haqc, so the mirror, which takes models as they come, may call it.
 CLEAN = "haqc.passes.clean"
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
-COMMANDS = ("compile", "cost", "inspect", "report", "targets", "verify")
+COMMANDS = ("compile", "cost", "inspect", "report", "sweep", "targets", "verify")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "base", "manager"}
 HEAVY = {"onnxruntime", "torch"}
 

@@ -20,16 +20,7 @@ from haqc.terminal import terminal
 def compile_command(
     model: options.Model,
     target: options.TargetName,
-    budget: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--budget",
-            "-b",
-            help="METRIC=VALUE; METRIC is energy, latency, size or memory; VALUE a fraction of uniform 8/8 (0.5) or a "
-            "value with a unit (10ms, 3mJ, 250KiB). Several hold together.",
-            show_default=False,
-        ),
-    ] = None,
+    budget: options.Budgets = None,
     minimise: Annotated[
         str | None,
         typer.Option(

@@ -147,3 +147,13 @@ KeepFloat = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a killed run was.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what haqc left in the output folder.")]
+Budgets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        "-b",
+        help="METRIC=VALUE; METRIC is energy, latency, size or memory; VALUE a fraction of uniform 8/8 (0.5) or a "
+        "value with a unit (10ms, 3mJ, 250KiB). Several hold together.",
+        show_default=False,
+    ),
+]

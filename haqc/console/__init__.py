@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from haqc.console.costs import cost_comparison, cost_table
+from haqc.console.front import front_table
 from haqc.console.output import WIDTH, show
 from haqc.console.story import summary
 from haqc.console.table import layer_table, plain_table, shortened
@@ -13,6 +14,7 @@ __all__ = [
     "WIDTH",
     "cost_comparison",
     "cost_table",
+    "front_table",
     "layer_table",
     "plain_table",
     "quantity",

@@ -82,7 +82,7 @@ def test_a_saved_policy_is_priced(compiled: haqc.Result) -> None:
 
 
 def test_options_are_the_fields_of_a_request() -> None:
-    own = {"model", "target", "demands", "out", "data"}
+    own = {"model", "target", "demands", "out", "data", "sweep"}
     assert set(Options.__annotations__) == {field.name for field in fields(Request)} - own
 
 
