@@ -69,7 +69,7 @@ def searched(
     rows = {
         result.name: _row(result.best, result, watch.own_s[result.name], full, problem)
         for result in found.allocators
-        if result.best is not None and result.name in options.allocators
+        if result.best is not None and result.name in options.allocators  # what spends slack afterwards is none of them
     }
     return {**content, "allocators": rows}
 
