@@ -82,5 +82,6 @@ LONG = tuple(
 
 
 def chosen(patterns: list[str]) -> tuple[Cell, ...]:
-    """Gives the cells whose names fit one of some patterns, or all where there are none."""
-    return tuple(cell for cell in CELLS if not patterns or any(fnmatchcase(cell.name, each) for each in patterns))
+    """Gives the cells whose names fit one of some patterns, in the order of these; or all where there are none."""
+    fitting = {cell: None for pattern in patterns or ["*"] for cell in CELLS if fnmatchcase(cell.name, pattern)}
+    return tuple(fitting)
