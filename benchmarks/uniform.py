@@ -82,7 +82,8 @@ class Subject:
         share = {"labels": None, "distilled": 0.0}.get(self.way)
         trains = self.way in ("labels", "distilled")
         demands = (Demand.parse("energy=1.0"),)
-        request = Request(self.network.model, "edge", demands, self.out, str(self.network.data), label_share=share)
+        source = str(self.network.data)
+        request = Request(self.network.model, "edge", demands, out=self.out, data=source, label_share=share)
         return (
             replace(request, final_finetune=self.length) if trains else replace(request, finetune=0, final_finetune=0)
         )
