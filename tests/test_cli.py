@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -424,6 +425,26 @@ def test_report_prints_what_the_compile_printed(haqc: CommandLine, compiled: Com
     assert (again.code, again.err, again.out) == (0, "", compiled.outcome.out)
     as_json = haqc("report", compiled.folder, "--json")
     assert json.loads(as_json.out) == json.loads((compiled.folder / "report.json").read_text(encoding="utf-8"))
+
+
+def test_report_puts_two_compiles_side_by_side(haqc: CommandLine, compiled: Compiled) -> None:
+    shown = haqc("report", compiled.folder, "--compare", compiled.folder)
+    assert (shown.code, shown.err) == (0, "")
+    assert "0 of 15 layers have other widths." in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+    assert "holds no report.json" in haqc("report", compiled.folder, "--compare", compiled.folder.parent).sentence(2)
+    sentence = haqc("report", compiled.folder, "--compare", compiled.folder, "--json").sentence(2)
+    assert sentence.endswith("give one of them")
+
+
+def test_report_opens_its_page(haqc: CommandLine, compiled: Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+    outcome = haqc("report", compiled.folder, "--open")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    assert opened == [(compiled.folder / "report.html").resolve().as_uri()]
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    assert "open the file by hand" in haqc("report", compiled.folder, "--open").sentence(2)
 
 
 def test_a_compile_says_how_good_the_float_model_is(compiled: Compiled) -> None:

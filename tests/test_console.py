@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
@@ -11,9 +12,9 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
-from haqc.console import cost_comparison, cost_table, layer_table, quantity, show, summary
+from haqc.console import columns, comparison, cost_comparison, cost_table, layer_table, quantity, show, summary
 from haqc.console.story import _height
 
 EXAMPLE = Path(__file__).parent / "passes" / "report_example.json"
@@ -130,7 +131,7 @@ def test_summary_tells_the_whole_story(content: dict[str, Any], monkeypatch: pyt
     text = "\n".join(lines(summary(content, Path("out")), monkeypatch))
     assert text.startswith("digits on edge, batch 1: 3 layers, 358 k MACs\n\nLayer")
     assert "Top-1 accuracy on 1,437 held-out samples of digits.npz:" in text
-    assert "emitted file 96.59 % (standard error 0.48 points)" in text
+    assert "emitted file 96.59 % (95 %: 95.52 % to 97.41 %, standard error 0.48 points)" in text
     assert "-0.35 points (paired standard error 0.21 points) against 96.94 %" in text
     assert "float 96.17 %, float fine-tuned 96.94 %, mirror 96.52 %" in text
     assert "Budget energy=0.5: 25.0 µJ of 33.1 µJ (75.5 %), met" in text
@@ -278,3 +279,97 @@ def test_quantity_is_offered_here() -> None:
 def test_height_is_that_of_the_printed_text(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     story = summary(content)
     assert _height(story) == len(lines(story, monkeypatch))
+
+
+def test_a_wide_terminal_gets_more_columns(content: dict[str, Any]) -> None:
+    def printed(width: int) -> list[str]:
+        stream = io.StringIO()
+        Console(file=stream, width=width, color_system=None).print(summary(many(content, 60, "n" * 90), None, width))
+        return stream.getvalue().splitlines()
+
+    narrow, wide = printed(80), printed(130)
+    assert max(map(cell_len, narrow)) <= 80 < max(map(cell_len, wide)) <= 130
+    assert len(wide) <= 40
+    headings = next(line for line in wide if line.startswith("Layer"))
+    assert headings.count("of 8/8") == 3 and "of 8/8" not in next(y for y in narrow if y.startswith("Layer"))
+
+
+def test_the_columns_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert columns() == 80
+    for wide, expected in ((60, 80), (132, 132), (400, 160)):
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        monkeypatch.setenv("COLUMNS", str(wide))
+        assert columns() == expected
+
+
+# Two reports side by side.
+
+
+def test_two_reports_side_by_side(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    second = copy.deepcopy(content)
+    second["accuracy"]["emitted"] = 95.59
+    second["cost"]["per_inference"]["policy"]["energy_j"] = content["cost"]["per_inference"]["policy"]["energy_j"] / 2
+    second["cost"]["budget"][0]["met"] = False
+    second["verification"]["ok"] = False
+    second["layers"][1]["weight_bits"] = 2
+    shown = lines(comparison(content, second, ("a.haqc", "b.haqc")), monkeypatch)
+    assert max(map(cell_len, shown)) <= 80
+    text = " ".join(" ".join(shown).split())
+    assert "A: a.haqc: digits on edge, energy=0.5, size=2KiB B: b.haqc" in text
+    assert "emitted file 96.59 % 95.59 % -1.00 points" in text
+    assert "95.52 to 97.41 % 94.40 to 96.54 %" in text
+    assert "energy, one inference 25.0 µJ (37.7 %) 12.5 µJ (18.9 %) -50.0 %" in text
+    assert "budget met NOT MET verification equal NOT EQUAL found by ddpg ddpg" in text
+    assert "1 of 3 layers have other widths; figures of one inference:" in text
+    assert "conv2 4/3 2/3" in text
+
+
+def test_layers_are_compared_by_inference(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    second = copy.deepcopy(content)
+    second["target"]["batch"] = 10
+    second["layers"][1] |= {"weight_bits": 2, "energy_j": content["layers"][1]["energy_j"] * 10}
+    text = " ".join(" ".join(lines(comparison(content, second, ("a", "b")), monkeypatch)).split())
+    assert "conv2 4/3 2/3 5.75 µJ 5.75 µJ" in text
+    assert "The batches differ" in text
+
+
+@pytest.mark.parametrize(
+    ("block", "change"),
+    [
+        ("accuracy", {"data": "other.npz"}),
+        ("accuracy", {"metric": "top-5"}),
+        ("provenance", {"digests": {"data": "x"}}),
+    ],
+)
+def test_scores_of_other_data_are_not_compared(
+    content: dict[str, Any], block: str, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = copy.deepcopy(content)
+    second[block] |= change
+    text = " ".join(" ".join(lines(comparison(content, second, ("a", "b")), monkeypatch)).split())
+    assert "so they are not compared" in text
+    assert "emitted file 96.59 % 96.59 % n/a" in text
+
+
+def test_other_layers_are_not_compared(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    second = copy.deepcopy(content)
+    second["layers"].pop()
+    text = "\n".join(lines(comparison(content, second, ("a", "b")), monkeypatch))
+    assert "The models have different layers, so layers are not compared." in text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_comparison_fits_80_columns_whatever_the_names(
+    content: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = many(content, 60, name)
+    for block in ("model", "target"):
+        content[block]["name"] = name
+    second = copy.deepcopy(content)
+    for layer in second["layers"]:
+        layer["weight_bits"] = 7
+    shown = lines(comparison(content, second, (name, name)), monkeypatch)
+    assert max(map(cell_len, shown)) <= 80
+    assert len(shown) < 60
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", "".join(shown))

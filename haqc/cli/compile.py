@@ -120,4 +120,4 @@ def compile_command(
     if as_json:
         typer.echo(json.dumps(compiled.report))
     elif not quiet:
-        console.show(console.summary(compiled.report, compiled.folder))
+        console.show(console.summary(compiled.report, compiled.folder, console.columns()))

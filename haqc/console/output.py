@@ -9,7 +9,16 @@ from rich.console import Console, RenderableType
 WIDTH = 80
 """Columns that every table and line fits into, and the width of what is not a terminal."""
 
+_WIDEST = 160
+
 _ASCII = str.maketrans({"µ": "u"})
+
+
+def columns() -> int:
+    """Gives the columns that results may take: 80 at least, more on a wider terminal, up to 160."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(WIDTH, min(_WIDEST, Console(file=sys.stdout).width))
 
 
 def show(renderable: RenderableType) -> None:

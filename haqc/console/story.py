@@ -12,6 +12,7 @@ from rich.text import Text
 from haqc.console.output import WIDTH
 from haqc.console.table import layer_table, shortened
 from haqc.console.verified import verification_lines
+from haqc.passes.report.interval import interval
 from haqc.passes.report.wording import (
     agreement_reason,
     difference,
@@ -30,22 +31,23 @@ _DEAREST = 15
 _INTERRUPTED = "The search was interrupted: the allocators had unequal evaluations."
 
 
-def summary(content: Mapping[str, Any], folder: Path | None = None) -> Group:
-    """Makes the closing story of a compile: 40 lines of 80 columns at most.
+def summary(content: Mapping[str, Any], folder: Path | None = None, width: int = WIDTH) -> Group:
+    """Makes the closing story of a compile: 40 lines at most.
 
     Up to 25 layers all stand in the table; of more, the 15 that take the most energy, or bytes where it is not priced.
 
     Args:
         content: the report (``docs/report-schema.md``).
         folder: where the report lies; its path is the last line.
+        width: columns that the table of layers may take.
     """
     head, tail = _opening(content), _closing(content, folder)
     rows, remark = _table_rows(content["layers"], _ALL_LAYERS)
-    if _height(Group(*head, layer_table(rows), *remark, *tail)) > _SUMMARY_LINES:
+    if _height(Group(*head, layer_table(rows, width), *remark, *tail), width) > _SUMMARY_LINES:
         rows, remark = _table_rows(content["layers"], _DEAREST)
-    story = Group(*head, layer_table(rows), *remark, *tail)
-    spaced = Group(*head, Text(), layer_table(rows), *remark, Text(), *tail)
-    return spaced if _height(spaced) <= _SUMMARY_LINES else story
+    story = Group(*head, layer_table(rows, width), *remark, *tail)
+    spaced = Group(*head, Text(), layer_table(rows, width), *remark, Text(), *tail)
+    return spaced if _height(spaced, width) <= _SUMMARY_LINES else story
 
 
 def _opening(content: Mapping[str, Any]) -> list[Text]:
@@ -82,7 +84,9 @@ def _accuracy_lines(accuracy: Mapping[str, Any]) -> list[Text]:
     name, data, unit = shortened(score_name(accuracy), 44), shortened(accuracy["data"], 24), accuracy["unit"]
     measured = Text(f"{name[0].upper()}{name[1:]} on {accuracy['count']:,} held-out samples of {data}:")
     error = spread(accuracy["standard_error"], unit)
-    emitted = Text(f"  emitted file {figure(accuracy['emitted'], unit)} (standard error {error})")
+    span = interval(accuracy, accuracy["emitted"])
+    within = "" if span is None else f"95 %: {figure(span.low, unit)} to {figure(span.high, unit)}, "
+    emitted = Text(f"  emitted file {figure(accuracy['emitted'], unit)} ({within}standard error {error})")
     compared = Text(
         f"  {difference(accuracy['difference'], unit)} "
         f"(paired standard error {spread(accuracy['paired_standard_error'], unit)}) "
@@ -138,7 +142,7 @@ def _table_rows(layers: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Ma
     return rows, [Text(remark)]
 
 
-def _height(renderable: RenderableType) -> int:
-    """Gives the lines that something takes at 80 columns."""
-    console = Console(width=WIDTH, force_terminal=False, color_system=None)
+def _height(renderable: RenderableType, width: int = WIDTH) -> int:
+    """Gives the lines that something takes."""
+    console = Console(width=width, force_terminal=False, color_system=None)
     return len(console.render_lines(renderable, console.options))

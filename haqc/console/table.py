@@ -18,28 +18,30 @@ GAP = 2
 """Columns between two columns of a table."""
 
 _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+_WIDE = 110
+_OF_8_8 = "of 8/8"
+_TITLES = (
+    *("W/A", "MACs", "Latency", f"{_OF_8_8} s", "Energy", f"{_OF_8_8} J", "Share", "Weights", f"{_OF_8_8} B"),
+    *("Bound", "Lost"),
+)
 _BOUNDS = {"compute": "compute", "activations": "data", "weights": "weights"}
 
 
-def layer_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Makes the table of layers, 80 columns wide at most; long names are shortened in the middle.
+def layer_table(rows: Sequence[Mapping[str, Any]], width: int = WIDTH) -> Table:
+    """Makes the table of layers; long names are shortened in the middle.
 
     Args:
         rows: layers of a report or of ``haqc cost``; the columns of what binds a layer and of the accuracy lost stand
             only when some row has them.
+        width: columns it may take; from 110 on, reports have columns of what the figures are of those at 8/8.
     """
-    columns = ["W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Bound", "Lost"]
-    is_absent = {
-        "Bound": not any("bound" in row for row in rows),
-        "Lost": not any(row.get("accuracy_lost") is not None for row in rows),
-    }
-    titles = [title for title in columns if not is_absent.get(title, False)]
+    titles = [title for title in _TITLES if _has_column(title, rows, width)]
     total_j = sum(row["energy_j"] or 0.0 for row in rows)
-    cells_of = [dict(zip(columns, _figures(row, total_j), strict=True)) for row in rows]
+    cells_of = [_figures(row, total_j) for row in rows]
     figures = [[cells[title] for title in titles] for cells in cells_of]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(titles, *figures, strict=True)]
-    name_cells = WIDTH - sum(widths) - GAP * len(widths)
-    table = plain_table("Layer", titles)
+    widths = [max(cell_len(cell) for cell in column) for column in zip(map(_heading, titles), *figures, strict=True)]
+    name_cells = width - sum(widths) - GAP * len(widths)
+    table = plain_table("Layer", [_heading(title) for title in titles])
     for row, cells in zip(rows, figures, strict=True):
         table.add_row(*(Text(cell) for cell in (shortened(row["name"], name_cells), *cells)))
     return table
@@ -63,18 +65,42 @@ def shortened(name: str, cells: int) -> str:
     return f"{_first_cells(text, cells - 3 - cell_len(tail))}...{tail}"
 
 
-def _figures(row: Mapping[str, Any], total_j: float) -> tuple[str, ...]:
+def _has_column(title: str, rows: Sequence[Mapping[str, Any]], width: int) -> bool:
+    if title == "Bound":
+        return any(row.get("bound") for row in rows)
+    if title == "Lost":
+        return any(row.get("accuracy_lost") is not None for row in rows)
+    if title.startswith(_OF_8_8):
+        return width >= _WIDE and any("baseline" in row for row in rows)
+    return True
+
+
+def _heading(title: str) -> str:
+    """Gives what stands above a column."""
+    return _OF_8_8 if title.startswith(_OF_8_8) else title
+
+
+def _figures(row: Mapping[str, Any], total_j: float) -> dict[str, str]:
     loss = row.get("accuracy_lost")
-    return (
-        "float" if row.get("float") else f"{row['weight_bits']}/{row['activation_bits']}",
+    before = row.get("baseline", {})
+    cells = (
+        f"{row['weight_bits']}/{row['activation_bits']}",
         quantity(row["macs"], ""),
         quantity(row["latency_s"], "s"),
+        _part(row["latency_s"], before.get("latency_s")),
         quantity(row["energy_j"], "J"),
+        _part(row["energy_j"], before.get("energy_j")),
         share(row.get("energy_share", (row["energy_j"] or 0.0) / (total_j or 1.0))),
         quantity(row["weight_bytes"], "B"),
-        _BOUNDS.get(row.get("bound", ""), NOT_AVAILABLE),
+        _part(row["weight_bytes"], before.get("weight_bytes")),
+        _BOUNDS.get(row.get("bound") or "", NOT_AVAILABLE),
         NOT_AVAILABLE if loss is None else f"{loss:.2f}",
     )
+    return dict(zip(_TITLES, cells, strict=True))
+
+
+def _part(value: float | None, whole: float | None) -> str:
+    return share(value / whole if value is not None and whole else None)
 
 
 def _first_cells(text: str, cells: int) -> str:
