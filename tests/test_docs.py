@@ -105,7 +105,10 @@ def test_every_command_line_parses(line: str) -> None:
     params = parse(line)
     for text in params.get("budget") or []:
         Demand.parse(text)
-    for name in [params["target"]] if params.get("target") else (params.get("compare") or "").split(","):
+    compared = params.get("compare")  # targets of 'haqc cost', a folder of 'haqc report'
+    for name in (
+        [params["target"]] if params.get("target") else compared.split(",") if isinstance(compared, str) else []
+    ):
         if name and Path(name).name not in STARTED:
             mode = params.get("mode")
             assert mode is None or mode in targets.load(name).modes
