@@ -16,6 +16,7 @@ from haqc.effort import Effort
 from haqc.equality import require_equal
 from haqc.fingerprint import fingerprint_of
 from haqc.frontend import Front, shapes_of
+from haqc.learnedagent import LearnedAgent
 from haqc.madeup import make_up
 from haqc.metrics import Metric, named
 from haqc.mirror import Mirror, from_onnx
@@ -40,6 +41,7 @@ class Case:
         mirror: the model in torch, which computes what onnxruntime does.
         samples: the data and what networks are judged by.
         plan: counts and recipes.
+        agent: what the agent of the search starts with; ``None`` where it knows nothing.
         fingerprint: everything that trials depend on.
     """
 
@@ -49,6 +51,7 @@ class Case:
     mirror: Mirror
     samples: Samples
     plan: Plan
+    agent: LearnedAgent | None
     fingerprint: Mapping[str, Any]
 
     @classmethod
@@ -62,6 +65,7 @@ class Case:
             device = chosen(request.device)
             if request.torch_compile:
                 require_compiler(device)
+            agent = None if request.agent_from is None else LearnedAgent.read(request.agent_from)
             target = targets.load(request.target)
             front = Front.read(request.model)
             for sentence in remarks(front.model):
@@ -92,8 +96,8 @@ class Case:
         plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)
         if plan.long.samples:
             mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
-        fingerprint = fingerprint_of(request, problem, samples, plan, device)
-        return cls(request, device, problem, mirror, samples, plan, fingerprint)
+        fingerprint = fingerprint_of(request, problem, samples, plan, device, agent)
+        return cls(request, device, problem, mirror, samples, plan, agent, fingerprint)
 
 
 def _metric(request: Request, description: data.Description | None) -> Metric | None:

@@ -9,13 +9,16 @@ from typing import Any
 from haqc import onnxfile
 from haqc.device import called
 from haqc.findings import versions
+from haqc.learnedagent import LearnedAgent
 from haqc.plan import Plan
 from haqc.problem import Problem
 from haqc.request import Request
 from haqc.samples import Samples
 
 
-def fingerprint_of(request: Request, problem: Problem, samples: Samples, plan: Plan, device: str) -> dict[str, Any]:
+def fingerprint_of(
+    request: Request, problem: Problem, samples: Samples, plan: Plan, device: str, agent: LearnedAgent | None
+) -> dict[str, Any]:
     """Gives everything that the trials depend on."""
     options = {
         "mode": problem.table.mode,
@@ -45,6 +48,7 @@ def fingerprint_of(request: Request, problem: Problem, samples: Samples, plan: P
             "model": onnxfile.digest(request.model),
             "data": samples.dataset.digest,
             "target": hashlib.sha256(problem.target.text.encode()).hexdigest(),
+            "agent": None if agent is None else agent.digest,
         },
         "budget": [demand.text for demand in request.demands],
         "sweep": None if request.sweep is None else asdict(request.sweep),

@@ -25,6 +25,9 @@ RESULTS = (MAIN_FILE, "policy.json", "report.json", "report.html", "layers.csv",
 
 _STATE = ".state"
 
+AGENT = f"{_STATE}/agent.npz"
+"""Where a compile keeps what its agent has learnt, for the searches of others."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder:
@@ -161,6 +164,12 @@ class OutputFolder:
                 return Tuned(State(parameters, steps, books), float(index["accuracy"]), recovery)
         except Exception as error:  # a damaged zip raises many kinds
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
+
+    def save_agent(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Keeps what the agent of the search has learnt: the weights of its networks, by name."""
+        arrays: dict[str, Any] = {name: weights[name] for name in sorted(weights)}
+        with self._whole(self.path / AGENT) as part:
+            np.savez(part, **arrays)
 
     def save_probe(self, probe: Probe) -> None:
         """Keeps what ``haqc verify`` compares with."""

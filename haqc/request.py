@@ -70,6 +70,7 @@ class Request:
         equalise: whether the ranges of neighbouring layers' weights are evened out before anything else.
         formats: what is written, see :func:`haqc.formats.settled`; none for the usual one.
         opset: the least opset of the emitted files; ``None`` for the model's own, or 21.
+        agent_from: folder of a compile whose agent the search starts with; ``None`` for one that knows nothing.
         resume, force: what to do with a folder that is not empty.
 
     Raises:
@@ -111,10 +112,16 @@ class Request:
     equalise: bool = False
     formats: tuple[FormatName, ...] = ()
     opset: int | None = None
+    agent_from: Path | None = None
     resume: bool = False
     force: bool = False
 
     def __post_init__(self) -> None:
+        if self.agent_from is not None and "ddpg" not in self.allocators:
+            raise PolicyError(
+                f"--agent-from '{self.agent_from}' is where the allocator 'ddpg' starts, and only "
+                f"{', '.join(self.allocators)} propose; add --allocator ddpg, or leave --agent-from out"
+            )
         settled(self.formats, is_codebook=self.weights == "kmeans")
         self._check_costs()
         if self.weights == "kmeans" and (self.quantiser != "lsq" or self.ranges is not None):

@@ -62,7 +62,9 @@ class Searcher:
         request = self.case.request
         seconds = math.inf if request.seconds is None else request.seconds / self.budgets
         share = math.ceil(request.evaluations / self.budgets)
-        options = SearchOptions(share, seed=request.seed, seconds=seconds, allocators=request.allocators)
+        start = None if self.case.agent is None else self.case.agent.weights
+        allocators = request.allocators
+        options = SearchOptions(share, seed=request.seed, seconds=seconds, allocators=allocators, start=start)
         with self.clock.part("search"):
             return stages.search_policies(
                 *(options, problem, self.case.samples, self.effects, self.log, self.folder, self.pool, self.ui),

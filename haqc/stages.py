@@ -118,6 +118,7 @@ def search_policies(
             record=log.record,
             progress=progress,
             known=known,
+            learned=folder.save_agent,
         )
         scores.forget(log.accuracy)
     return found

@@ -131,3 +131,23 @@ def test_only_the_last_step_ends_an_episode() -> None:
 def test_an_episode_needs_one_action_per_state() -> None:
     with pytest.raises(ValueError, match="do not belong together"):
         Episode(STATES, np.zeros(3, np.float32), 0.0)
+
+
+def test_an_agent_goes_on_from_what_another_has_learnt() -> None:
+    one, other = trained(2, 30)[0], Agent(3, 4, 30, SMALL, 9)
+    assert [one.choose(state) for state in STATES] != [other.choose(state) for state in STATES]
+    other.load(one.state())
+    assert [one.choose(state) for state in STATES] == [other.choose(state) for state in STATES]
+    assert all(np.array_equal(value, other.state()[name]) for name, value in one.state().items())
+
+
+@pytest.mark.parametrize("name", ["actor.action.bias", "critic.value.weight"])
+def test_other_weights_are_refused(name: str) -> None:
+    agent = Agent(3, 4, 30, SMALL, 9)
+    before = agent.state()
+    for wrong in (before | {name: before[name][..., :0]}, before | {name: before[name] * np.float32(np.nan)}):
+        with pytest.raises(ValueError, match="not the weights of such an agent"):
+            agent.load(wrong)
+    with pytest.raises(ValueError, match="not the weights of such an agent"):
+        agent.load({key: value for key, value in before.items() if key != name})
+    assert all(np.array_equal(value, agent.state()[key]) for key, value in before.items())

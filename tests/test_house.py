@@ -104,6 +104,7 @@ LAYERS = tuple(
         equality
         fingerprint
         frontend
+        learnedagent
         madeup
         measured_layers
         minimisation

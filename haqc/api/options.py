@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     evaluations: int
     seconds: float | None
     allocators: Sequence[AllocatorName]
+    agent_from: Path | None
     min_bits: int
     pins: Mapping[str, Widths]
     default_pins: bool

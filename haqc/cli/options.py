@@ -110,6 +110,10 @@ Agent = Annotated[
     Literal["ddpg", "haq"],
     typer.Option(help="The agent: haqc's, or that of HAQ's paper, which needs hundreds of evaluations."),
 ]
+AgentFrom = Annotated[
+    Path | None,
+    typer.Option(help="Folder of another compile, whose agent the search starts with.", show_default=False),
+]
 Weights = Annotated[
     Literal["linear", "kmeans"],
     typer.Option(help="linear: codes and scales; kmeans: codebooks for size budgets, activations stay float."),

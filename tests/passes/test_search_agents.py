@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,10 +22,12 @@ from haqc.passes.search.predictor import Predictor
 from haqc.passes.search.problem import Problem
 from haqc.passes.search.state import FIRST_ACTION, width_of
 from haqc.passes.search.walk import Margin, Path, Wall
+from haqc.replay import Array
 from haqc.result import Trial
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, terms, toy, within
 
 FEW_WIDTHS = (2, 4, 8)
+Weights = dict[str, Array]
 TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0)
 
 
@@ -173,3 +179,28 @@ def test_the_predictors_error_bar_grows_away_from_what_was_seen() -> None:
     _, near = predictor.predict([trial.policy for trial in seen])
     _, far = predictor.predict([game.space.narrowest])
     assert far[0] > 2 * near.mean()
+
+
+def alone(
+    game: Toy, allowance: int, seed: int, start: Mapping[str, Array] | None = None
+) -> tuple[Weights, list[float]]:
+    """Runs the agent without any other allocator; gives what it has learnt, and the best so far after each trial."""
+    problem = problem_of(game, energy=0.3)
+    evaluator, learned = evaluator_of(game, problem), Weights()
+    options = SearchOptions(evaluations=allowance, seed=seed, networks=TINY, start=start)
+    propose_ddpg(problem, account_of(evaluator, "ddpg", allowance), options, learned.update)
+    return learned, list(itertools.accumulate((trial.accuracy for trial in evaluator.trials), max))
+
+
+@pytest.mark.slow
+def test_an_agent_that_learnt_on_another_network_needs_fewer_evaluations() -> None:
+    learned, _ = alone(toy(10, 30, interaction=0.3), 48, 0)
+    first, later = [], []
+    for seed in range(1, 6):
+        game = toy(10, 30 + seed, interaction=0.3)
+        _, new = alone(game, 12, seed)
+        _, old = alone(game, 4, seed, learned)
+        first.append(old[-1] - new[3])
+        later.append(old[-1] - new[-1])
+    assert statistics.median(first) > 0.3  # points, after four evaluations each
+    assert statistics.median(later) > -0.1  # four evaluations against twelve
