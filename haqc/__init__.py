@@ -5,17 +5,18 @@
 >>> priced.total.weight_bytes < priced.baseline.weight_bytes
 True
 
-:func:`compile`, :func:`cost` and :func:`load` are the Python interface (:mod:`haqc.api`), :mod:`haqc.cli` is the
-command line, :mod:`haqc.compiler` the compiler. Importing the package loads none of the heavy libraries.
+:func:`compile`, :func:`sweep`, :func:`cost` and :func:`load` are the Python interface (:mod:`haqc.api`),
+:mod:`haqc.cli` is the command line, :mod:`haqc.compiler` the compiler. Importing the package loads none of the heavy
+libraries.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from haqc.api import Result, compile, cost, load
+    from haqc.api import Front, Result, compile, cost, load, sweep
 
-__all__ = ["Result", "__version__", "compile", "cost", "load"]
+__all__ = ["Front", "Result", "__version__", "compile", "cost", "load", "sweep"]
 
 __version__ = "0.1.0"
 

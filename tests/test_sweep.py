@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+import haqc as package
+from haqc.api import Options
 from haqc.errors import BudgetError
 from haqc.folder import RESULTS
 from haqc.formats import beside_files
@@ -231,3 +233,13 @@ def test_budgets_are_spread_from_the_floor_to_the_whole() -> None:
     for points in (1, 0):
         with pytest.raises(BudgetError, match="makes no front"):
             Sweep("energy", points)
+
+
+@pytest.mark.slow
+def test_in_python(haqc: CommandLine, jobs: Any, swept: tuple[Path, Outcome, Any], tmp_path: Path) -> None:
+    options = Options(finetune=0, reconstruct=0, evaluations=6, allocators=("integer", "ddpg"))
+    front = package.sweep(haqc.digits, "edge", at=(0.1, 0.35, 0.7), out=tmp_path / "out", **options)
+    assert lasting(front.folder) == lasting(swept[0])
+    assert list(front.results) == ["energy=0.35", "energy=0.7"]
+    assert front.results["energy=0.7"].cost["energy_j"] == front.points()[2]["cost"]["energy_j"]
+    assert all(row["budget"] in str(front) and row["budget"] in front._repr_html_() for row in front.points())

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from haqc.api.front import Front
 from haqc.api.options import Options, asked, demands_of, read_widths
 from haqc.api.priced import Priced
 from haqc.api.result import Result
+from haqc.budget import known_metric
 from haqc.dimensions import Shape
+from haqc.sweeping import Sweep
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-__all__ = ["Options", "Priced", "Result", "compile", "cost", "load"]
+__all__ = ["Front", "Options", "Priced", "Result", "compile", "cost", "load", "sweep"]
 
 PathLike = str | Path
 Arrays = Mapping[str, np.ndarray]
@@ -60,6 +63,49 @@ def compile(
     with as_source(data) as source, terminal(quiet) as ui:
         compiled = compile_model(asked(path, str(target), demands_of(budget), folder, source, options), ui)
     return Result(compiled.folder, compiled.report)
+
+
+def sweep(
+    model: PathLike,
+    target: PathLike,
+    over: str = "energy",
+    *,
+    points: int = 8,
+    at: Sequence[float] = (),
+    budget: str | Sequence[str] | Mapping[str, str | float] = (),
+    data: PathLike | Arrays | None = None,
+    out: PathLike | None = None,
+    quiet: bool = True,
+    **options: Unpack[Options],
+) -> Front:
+    """Compiles a model to several budgets by one search, as ``haqc sweep`` does.
+
+    Args:
+        model: the ONNX file.
+        target: built-in name, or path of a target file.
+        over: what the points are budgets of: ``energy``, ``latency``, ``size`` or ``memory``.
+        points: budgets, evenly spaced from the least that can be reached to 8/8.
+        at: the budgets themselves, as shares of 8/8, instead of ``points``.
+        budget: budgets of other metrics, which hold at every point; as for :func:`compile`.
+        data: as for :func:`compile`.
+        out: output folder; ``STEM.front`` in the current folder when ``None``.
+        quiet: whether nothing is printed.
+        options: the options of :func:`compile`; ``metric`` is what networks are judged by, as there.
+
+    Raises:
+        HaqcError: a mistake in what was given, no point within reach, or a file that does not match its mirror.
+    """
+    from haqc.api.arrays import as_source  # noqa: PLC0415 (compiling loads heavy libraries)
+    from haqc.sweeper import sweep_model  # noqa: PLC0415
+    from haqc.terminal import terminal  # noqa: PLC0415
+
+    path = Path(model)
+    folder = Path(out) if out is not None else Path(f"{path.stem}.front")
+    swept = Sweep(known_metric(over), points, tuple(at))
+    with as_source(data) as source, terminal(quiet) as ui:
+        request = asked(path, str(target), demands_of(budget), folder, source, options, swept)
+        found = sweep_model(request, swept, ui)
+    return Front(found.folder, found.front)
 
 
 def cost(

@@ -11,6 +11,7 @@ from haqc.dimensions import Shape
 from haqc.errors import PolicyError
 from haqc.policy import Bits
 from haqc.request import Request
+from haqc.sweeping import Sweep
 
 if TYPE_CHECKING:
     from haqc.calibration import QuantiserName, Ranges
@@ -89,7 +90,13 @@ def demands_of(budget: str | Sequence[str] | Mapping[str, str | float]) -> tuple
 
 
 def asked(
-    model: Path, target: str, demands: tuple[Demand, ...], out: Path, source: str | None, options: Options
+    model: Path,
+    target: str,
+    demands: tuple[Demand, ...],
+    out: Path,
+    source: str | None,
+    options: Options,
+    sweep: Sweep | None = None,
 ) -> Request:
     """Gives the request that the arguments make.
 
@@ -106,4 +113,4 @@ def asked(
         given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
     if isinstance(given.get("minimise"), tuple):
         given["minimise"] = Goal.parse(*given["minimise"])
-    return Request(model=model, target=target, demands=demands, out=out, data=source, **given)
+    return Request(model=model, target=target, demands=demands, out=out, data=source, sweep=sweep, **given)
