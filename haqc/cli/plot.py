@@ -16,7 +16,7 @@ Kind = Annotated[
     typer.Option(help="Bits of each layer, the roofline, score and cost of all trials, or cost of each layer."),
 ]
 Out = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="File to write: .svg, .png or .pdf; - prints an SVG on standard output.", show_default="KIND.svg"
     ),
@@ -27,7 +27,7 @@ Out = Annotated[
 def plot_command(
     folder: Annotated[Path, typer.Argument(help="Folder of a compile.", show_default=False)],
     kind: Kind = "policy",
-    out: Out = "",
+    out: Out = None,
 ) -> None:
     """Draws a figure of a compile for papers and slides."""
     from haqc.check import read_report  # noqa: PLC0415
