@@ -11,6 +11,7 @@ from typing import Any
 
 from haqc import __version__
 from haqc.alternatives import Alternatives
+from haqc.annotations import ANNOTATIONS_SCHEMA
 from haqc.budget import Budget, Cost, Limit
 from haqc.costmodel.pricelist import PriceList
 from haqc.costmodel.table import LayerCost
@@ -282,7 +283,7 @@ def notes(
 ) -> dict[str, Any]:
     """Gives the JSON that the emitted file carries: policy, target, cost and provenance."""
     return {
-        "schema": REPORT_SCHEMA,
+        "schema": ANNOTATIONS_SCHEMA,
         "haqc": __version__,
         "policy": policy.to_json(),
         "target": {key: value for key, value in target_json(target, table).items() if key != "sources"},

@@ -97,7 +97,7 @@ def inline_jobs() -> Iterator[Jobs]:
     """Has compiles run their jobs in this process."""
     jobs = Jobs()
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("haqc.compiler", "haqc.stages", "haqc.sweeper"):
+        for place in ("haqc.compiler", "haqc.saved", "haqc.stages", "haqc.sweeper"):
             patch.setattr(f"{place}.WorkerPool", lambda bench, count: InlinePool(jobs, bench))
         yield jobs
 

@@ -61,6 +61,7 @@ LAYERS = tuple(
         """,
         """
         alternatives
+        annotations
         clean
         costmodel
         data
@@ -114,6 +115,7 @@ LAYERS = tuple(
         problem
         roles
         samples
+        saved
         searcher
         searchprogress
         smoothing
@@ -125,6 +127,7 @@ LAYERS = tuple(
         """,
         """
         __main__
+        annotationsview
         api
         cli
         console
@@ -141,7 +144,7 @@ LAYERS = tuple(
 # The pass from ONNX to ONNX needs nothing of haqc, so the mirror, which takes models as they come, may call it.
 CLEAN = "haqc.passes.clean"
 LAYER = {name: depth for depth, names in enumerate(LAYERS) for name in names}
-COMMANDS = ("compile", "cost", "inspect", "plot", "report", "sweep", "targets", "verify")
+COMMANDS = ("annotations", "compile", "cost", "emit", "inspect", "plot", "report", "sweep", "targets", "verify")
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "base", "manager"}
 HEAVY = {"onnxruntime", "torch"}
 # Modules that import a library of an extra, inside a function that refuses in a sentence where it is missing.

@@ -10,7 +10,7 @@ from typing import NoReturn
 import typer
 
 from haqc import stdout
-from haqc.cli import compile, cost, inspect, plot, report, sweep, targets, verify  # noqa: F401 (registers the commands)
+from haqc.cli import annotation, compile, cost, emit, inspect, plot, report, sweep, targets, verify  # noqa: F401 (they register)
 from haqc.cli.application import app
 from haqc.errors import HaqcError, Interrupted
 

@@ -71,7 +71,7 @@ def _closing(content: Mapping[str, Any], folder: Path | None) -> list[Text]:
         *_reconstruction_lines(content["reconstruction"], unit),
         *_minimised_lines(content["cost"].get("minimised")),
         *(_budget_line(limit) for limit in content["cost"]["budget"]),
-        _allocator_line(content["allocators"], unit),
+        *([_allocator_line(content["allocators"], unit)] if content["allocators"] else []),
         *([Text(_INTERRUPTED)] if content["interrupted"] else []),
         *verification_lines(content["verification"], unit),
     ]

@@ -7,7 +7,21 @@ it.
 
 from haqc.policy.choices import Choice
 from haqc.policy.file import load, read
+from haqc.policy.fit import read_fitting, require_tensors
 from haqc.policy.policy import POLICY_SCHEMA, Bits, Policy, baseline, plain
 from haqc.policy.space import Space, plain_on
 
-__all__ = ["POLICY_SCHEMA", "Bits", "Choice", "Policy", "Space", "baseline", "load", "plain", "plain_on", "read"]
+__all__ = [
+    "POLICY_SCHEMA",
+    "Bits",
+    "Choice",
+    "Policy",
+    "Space",
+    "baseline",
+    "load",
+    "plain",
+    "plain_on",
+    "read",
+    "read_fitting",
+    "require_tensors",
+]
