@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
+import typer
 
 import haqc as package
 from haqc.api import Options
+from haqc.cli import app
 from haqc.errors import BudgetError
 from haqc.folder import RESULTS
 from haqc.formats import beside_files
@@ -222,6 +224,13 @@ def test_no_point_within_reach(haqc: CommandLine, jobs: Any, tmp_path: Path) -> 
 def test_what_cannot_be_swept(haqc: CommandLine, tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     assert re.match(said, sweep(haqc, tmp_path / "out", *options).sentence(2))
     assert haqc.tree(tmp_path) == {}
+
+
+def test_it_takes_the_options_of_a_compile() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    compiles, sweeps = ({parameter.name for parameter in commands[name].params} for name in ("compile", "sweep"))
+    assert compiles - sweeps == {"minimise", "max_drop"}
+    assert sweeps - compiles == {"at", "points", "quality"}
 
 
 def test_budgets_are_spread_from_the_floor_to_the_whole() -> None:
