@@ -20,6 +20,7 @@ from haqc.judge import check_labels, rows_of
 from haqc.metrics import Traits, fitting, named
 from haqc.passes.bind import bind
 from haqc.passes.report import SCHEMA
+from haqc.passes.report.front import FRONT_SCHEMA
 from haqc.passes.verify import verify_alone, verify_formats, verify_openvino
 from haqc.probe import PROBES, Probe
 from haqc.roles import roles
@@ -48,14 +49,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         DataError: it is missing, too large, or no report.
     """
     path = folder / "report.json"
-    try:
-        if path.stat().st_size > _LARGEST_REPORT_BYTES:
-            raise DataError(f"'{path}' is larger than any report; compile again")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"'{folder}' holds no report.json; name the output folder of 'haqc compile'") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"'{path}' cannot be read as a report; compile again") from error
+    content = _read_json(path, "holds no report.json; name the output folder of 'haqc compile'")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), kind) for part, kind in _PARTS.items()):
         raise DataError(f"'{path}' is no report of haqc; name the output folder of 'haqc compile'")
     if content.get("schema") != SCHEMA:
@@ -63,6 +57,34 @@ def read_report(folder: Path) -> dict[str, Any]:
             f"'{path}' has report schema {content.get('schema')!r}; this haqc reads {SCHEMA}: compile again"
         )
     return content
+
+
+def read_front(folder: Path) -> dict[str, Any]:
+    """Reads the ``front.json`` of a sweep.
+
+    Raises:
+        DataError: it is missing, too large, or no front.
+    """
+    path = folder / "front.json"
+    content = _read_json(path, "holds no front.json; name the output folder of 'haqc sweep'")
+    if not isinstance(content, dict) or not isinstance(content.get("points"), list):
+        raise DataError(f"'{path}' is no front of haqc; name the output folder of 'haqc sweep'")
+    if content.get("schema") != FRONT_SCHEMA:
+        raise DataError(
+            f"'{path}' has front schema {content.get('schema')!r}; this haqc reads {FRONT_SCHEMA}: sweep again"
+        )
+    return content
+
+
+def _read_json(path: Path, missing: str) -> Any:
+    try:
+        if path.stat().st_size > _LARGEST_REPORT_BYTES:
+            raise DataError(f"'{path}' is larger than any report; compile again")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"'{path.parent}' {missing}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"'{path}' cannot be read as a report; compile again") from error
 
 
 def check_folder_or_file(

@@ -16,7 +16,7 @@ from haqc.case import Case
 from haqc.clock import Clock
 from haqc.errors import InfeasibleBudget, Interrupted
 from haqc.findings import target_json
-from haqc.passes.report.front import front_csv
+from haqc.passes.report.front import FRONT_SCHEMA, front_csv
 from haqc.passes.report.frontplot import front_svg
 from haqc.point import Point
 from haqc.preparation import make_bench
@@ -29,9 +29,6 @@ from haqc.sweeping import Sweep
 from haqc.ui import Ui
 from haqc.winner import Winner, deliver
 from haqc.workers import WorkerPool, usual_count
-
-SCHEMA = 1
-"""The ``schema`` of ``front.json``."""
 
 FINALISTS = 2
 """Trials of each point that are scored again after a longer fine-tune: neighbours share most of what they found."""
@@ -189,7 +186,7 @@ def _front(
         "data_free",
     )
     return {
-        "schema": SCHEMA,
+        "schema": FRONT_SCHEMA,
         "haqc": __version__,
         "model": {"name": problem.graph.name, "file": case.request.model.name},
         "target": target_json(problem.target, problem.table),

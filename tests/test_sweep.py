@@ -20,6 +20,7 @@ from haqc.errors import BudgetError
 from haqc.folder import RESULTS
 from haqc.formats import beside_files
 from haqc.passes.report.front import FRONT_COLUMNS
+from haqc.passes.report.frontplot import front_svg
 from haqc.sweepfolder import FRONT_FILES
 from haqc.sweeping import Sweep
 
@@ -135,6 +136,33 @@ def test_the_table_and_the_picture_say_the_same(swept: tuple[Path, Outcome, Any]
     assert titles == [f"{p['budget']}: {p['accuracy']['emitted']:.2f} %" for p in points[1:]]
     for point in points[1:]:
         assert f"{point['accuracy']['emitted']:.2f} %" in outcome.out
+
+
+def test_the_front_is_printed_again(haqc: CommandLine, swept: tuple[Path, Outcome, Any], tmp_path: Path) -> None:
+    folder, outcome, _ = swept
+    again = haqc("report", folder)
+    assert (again.code, again.out) == (0, outcome.out)
+    assert json.loads(haqc("report", folder, "--json").out) == read(folder, "front.json")
+    front = read(folder, "front.json")
+    damaged = {
+        "[1, 2": "cannot be read as a report",
+        "[]": "is no front of haqc",
+        json.dumps(front | {"schema": 2}): "has front schema 2; this haqc reads 1",
+        json.dumps(front | {"points": [{"budget": 5}]}): "is no front as haqc writes them",
+    }
+    for text, said in damaged.items():
+        (tmp_path / "front.json").write_text(text, encoding="utf-8")
+        assert said in haqc("report", tmp_path).sentence(2)
+
+
+def test_names_are_escaped(swept: tuple[Path, Outcome, Any]) -> None:
+    front = read(swept[0], "front.json")
+    front["model"]["name"] = "<script>&\x1b[2J\x00"
+    picture = ElementTree.fromstring(front_svg(front))
+    assert "<script>&" in "".join(picture.itertext())
+    assert "\x1b" not in front_svg(front)
+    front["points"] = front["points"][:1]  # nothing to draw
+    assert ElementTree.fromstring(front_svg(front)).find("{http://www.w3.org/2000/svg}circle") is None
 
 
 def test_every_field_is_documented(swept: tuple[Path, Outcome, Any]) -> None:

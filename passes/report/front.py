@@ -7,6 +7,9 @@ from typing import Any
 
 from haqc.plaintext import csv_text
 
+FRONT_SCHEMA = 1
+"""The ``schema`` of the fronts this haqc writes (``docs/sweep.md``)."""
+
 _COSTS = ("energy_j", "latency_s", "weight_bytes", "peak_activation_bytes")
 _ACCURACIES = ("emitted", "standard_error", "difference", "paired_standard_error", "search")
 
