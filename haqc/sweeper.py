@@ -47,17 +47,20 @@ class Swept:
     front: dict[str, Any]
 
 
-def sweep_model(request: Request, sweep: Sweep, ui: Ui) -> Swept:
+def sweep_model(request: Request, ui: Ui) -> Swept:
     """Compiles a model to several budgets of one metric, with one search; each point is emitted as a compile's winner.
 
     Args:
-        request: what was asked for, ``sweep`` included; its budgets hold at every point.
-        sweep: the budgets of one more metric.
+        request: what was asked for, a sweep among it; its budgets hold at every point.
         ui: is told how far it is.
 
     Raises:
         HaqcError: a mistake of the user (2), no point within reach (3), or an emitted file that differs (4).
+        ValueError: no sweep was asked for.
     """
+    sweep = request.sweep
+    if sweep is None:
+        raise ValueError("the request names no sweep")
     clock = Clock()
     torch.set_num_threads(1)
     folder = SweepFolder(request.out)

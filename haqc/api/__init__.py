@@ -104,7 +104,7 @@ def sweep(
     swept = Sweep(known_metric(over), points, tuple(at))
     with as_source(data) as source, terminal(quiet) as ui:
         request = asked(path, str(target), demands_of(budget), folder, source, options, swept)
-        found = sweep_model(request, swept, ui)
+        found = sweep_model(request, ui)
     return Front(found.folder, found.front)
 
 

@@ -117,7 +117,7 @@ def sweep_command(
     )
     try:
         with terminal(quiet or as_json) as ui:
-            swept = sweep_model(request, sweep, ui)
+            swept = sweep_model(request, ui)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted before anything was emitted; add --resume to go on where it was") from error
     if as_json:
