@@ -10,7 +10,7 @@ from pathlib import Path
 
 from haqc.budget import METRICS
 from haqc.errors import OutputError
-from haqc.folder import OutputFolder
+from haqc.folder import RESULTS, OutputFolder
 
 FRONT_FILES = ("front.json", "front.csv", "front.svg", "search.jsonl")
 """The files that a sweep leaves beside the folders of its points."""
@@ -27,8 +27,8 @@ class SweepFolder:
 
     @property
     def whole(self) -> OutputFolder:
-        """The folder itself: what all points share."""
-        return OutputFolder(self.path, FRONT_FILES)
+        """The folder itself: what all points share. A compile's results in it count as those of before."""
+        return OutputFolder(self.path, tuple(dict.fromkeys((*FRONT_FILES, *RESULTS))))
 
     def point(self, name: str) -> OutputFolder:
         """Gives the folder of a point."""

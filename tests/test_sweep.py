@@ -223,6 +223,7 @@ def test_force_removes_the_points_of_before(haqc: CommandLine, jobs: Any, swept:
 
     out = swept[0].parent / "forced"
     shutil.copytree(swept[0], out)
+    (out / "model.onnx").write_bytes(b"of a compile before")
     (out / "energy-0.35" / "notes.txt").write_text("mine", encoding="utf-8")
     assert "is not empty" in sweep(haqc, out, "--at", "0.5").sentence(2)
     (out / "energy-0.50").symlink_to(swept[0].parent)

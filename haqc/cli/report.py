@@ -32,7 +32,8 @@ def report_command(
 
     if (compare is not None) + is_opened + as_json > 1:
         raise DataError("--compare, --open and --json each show a report in a way of its own; give one of them")
-    if (folder / "front.json").is_file() and compare is None and not is_opened:
+    is_front = (folder / "front.json").is_file() and not (folder / "report.json").is_file()
+    if is_front and compare is None and not is_opened:
         _front(folder, as_json)
         return
     content = read_report(folder)
