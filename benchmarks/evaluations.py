@@ -20,12 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx_ir as ir
 import torch
 
 from benchmarks.networks import real_networks
-from haqc import data, onnxfile, targets
+from haqc import data, targets
+from haqc.content import Content
 from haqc.frontend import Front, shapes_of
 from haqc.judge import Judge
 from haqc.metrics import named
@@ -83,7 +82,7 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
     logits = str(before_softmax(scored_output(front.model)).name)
     train, search = dataset.train.take(slice(0, 5_000)), dataset.search.take(slice(0, IMAGES))
     bench = Bench(
-        model=onnxfile.serialise(front.model),
+        model=Content.of(front.model),
         graph=graph,
         calibration=calibration,
         logits=logits,
@@ -154,7 +153,7 @@ def compiled_row(name: str, bench: Bench, space: Space, rounds: int) -> None:
 
 def plainly(bench: Bench, policy: Policy) -> float:
     """Scores a policy with everything built anew."""
-    mirror = from_onnx(ir.from_proto(onnx.load_from_string(bench.model)))
+    mirror = from_onnx(bench.model.model())
     network = QuantisedMirror(mirror, policy, bench.calibration)
     torch.manual_seed(bench.seed)
     fine_tune(

@@ -8,8 +8,9 @@ from typing import Any
 
 import onnx_ir as ir
 
-from haqc import data, onnxfile, targets
+from haqc import data, targets
 from haqc.clock import Clock
+from haqc.content import Content
 from haqc.data import Dataset
 from haqc.device import chosen, require_compiler
 from haqc.effort import Effort
@@ -81,7 +82,7 @@ class Case:
             effort = Effort.of(problem.graph, sum(len(choice.widths) for choice in problem.space.free))
             mirror = from_onnx(problem.model)
         with clock.part("data"):
-            reference = onnxfile.serialise(front.model) if front.is_quantised else request.model
+            reference = Content.of(front.model) if front.is_quantised else request.model
             if dataset is None:
                 dataset = make_up(front, bound, mirror, reference, effort, request.seed, request.shapes)
             samples = Samples.judge(dataset, reference, front.model, effort, metric, ui)

@@ -11,8 +11,8 @@ from typing import Any
 
 import onnx_ir as ir
 
-from haqc import onnxfile
 from haqc.codes import NetworkCodes
+from haqc.content import Content
 from haqc.formats import Fallback, FormatName, model_file
 from haqc.passes.emit import emit
 from haqc.policy import Policy
@@ -68,14 +68,14 @@ class Emitted:
         return cls(name, emission.model, file, documents, emission.fallbacks, held)
 
     @cached_property
-    def content(self) -> bytes:
-        """The bytes of the model's file."""
-        return onnxfile.serialise(self.model)
+    def content(self) -> Content:
+        """The model's file; models over 2 GiB have another beside it."""
+        return Content.of(self.model, self.file)
 
     @property
     def files(self) -> dict[str, bytes]:
         """The contents of all its files, by name."""
-        return {self.file: self.content, **self.documents}
+        return {**self.content.files, **self.documents}
 
     def to_json(self) -> dict[str, Any]:
         """Gives the entry in a report's ``formats``."""
@@ -83,9 +83,9 @@ class Emitted:
             "format": self.name,
             "file": self.file,
             "documents": list(self.documents),
-            "bytes": len(self.content),
+            "bytes": self.content.nbytes,
             "container_bytes": self.container_bytes,
-            "compressed_bytes": len(zlib.compress(self.content, 9)),
+            "compressed_bytes": sum(len(zlib.compress(part, 9)) for part in self.content.files.values()),
             "fallbacks": [fallback.to_json() for fallback in self.fallbacks],
         }
 

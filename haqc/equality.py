@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.data.split import Split
 from haqc.errors import VerificationError
 from haqc.frontend import Front
@@ -43,7 +43,7 @@ def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split)
     few = split.take(slice(0, split.samples_per_run or SAMPLES))
     inputs, _ = next(few.runs(SAMPLES))
     given = dict(zip(mirror.inputs, inputs, strict=True))
-    expected = Runtime(onnxfile.serialise(front.model)).run(given)
+    expected = Runtime(Content.of(front.model)).run(given)
     for name, found in zip(mirror.outputs, _values(mirror, inputs, mirror.outputs), strict=True):
         gap = gap_between(found, expected[name])
         if not gap <= MIRROR_TOLERANCE:
@@ -55,7 +55,7 @@ def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split)
     tolerance = HALF_TOLERANCE if front.is_half else MIRROR_TOLERANCE
     if original.samples_per_run not in (None, len(inputs[0])):
         given = _filled(given, original.samples_per_run)
-        expected = Runtime(onnxfile.serialise(front.model)).run(given)
+        expected = Runtime(Content.of(front.model)).run(given)
     for name, array in original.run(given).items():
         gap = gap_between(expected[name], array)
         if not gap <= tolerance:
@@ -83,7 +83,7 @@ def _first_difference(mirror: Mirror, front: Front, given: Mapping[str, np.ndarr
     exposed.graph.outputs[:] = [
         value for node in exposed.graph for value in node.outputs if value.name and value.type is not None
     ]
-    expected = Runtime(onnxfile.serialise(exposed), optimised=False).run(given)
+    expected = Runtime(Content.of(exposed), optimised=False).run(given)
     for value in exposed.graph.outputs:
         name, node = str(value.name), value.producer()
         (found,) = _values(mirror, tuple(given.values()), (name,))

@@ -87,5 +87,11 @@ def model_file(name: FormatName, *, is_main: bool) -> str:
 
 def beside_files() -> tuple[str, ...]:
     """Gives the names of all files but ``model.onnx`` that formats may leave in a folder."""
-    models = (model_file(name, is_main=False) for name in CHOICES)
-    return tuple(dict.fromkeys((*models, *(file for files in _DOCUMENTS.values() for file in files))))
+    models = tuple(dict.fromkeys(model_file(name, is_main=False) for name in CHOICES))
+    data = (data_file(file) for file in (MAIN_FILE, *models))
+    return (*models, *data, *dict.fromkeys(file for files in _DOCUMENTS.values() for file in files))
+
+
+def data_file(file: str) -> str:
+    """Gives the name of the file that holds the weights of a model which one file cannot hold."""
+    return f"{file}.data"

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from haqc import data
+from haqc.content import Content
 from haqc.data import Counts, Dataset
 from haqc.data.synthetic import make_inputs
 from haqc.dimensions import Shape
@@ -38,7 +39,7 @@ def make_up(
     front: Front,
     bound: ir.Model,
     mirror: Mirror,
-    reference: Path | bytes,
+    reference: Path | Content,
     effort: Effort,
     seed: int,
     shapes: Mapping[str, Shape] | None = None,
@@ -67,7 +68,7 @@ def make_up(
     return data.synthetic(made.arrays, specs, counts, made.words, MEASURED if is_known else UNMEASURED)
 
 
-def _try(front: Front, mirror: Mirror, reference: Path | bytes, dataset: Dataset, effort: Effort) -> None:
+def _try(front: Front, mirror: Mirror, reference: Path | Content, dataset: Dataset, effort: Effort) -> None:
     """Runs the model on plain noise first: what cannot run at all is refused in onnxruntime's words."""
     runtime, few = Runtime(reference), dataset.train.take(slice(0, effort.probes))
     runtime.output(str(scored_output(front.model).name), few, effort.run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from pathlib import Path
 
 import onnx
@@ -57,7 +57,7 @@ def read(path: Path) -> ir.Model:
         check_tensor(tensor, path)
     refuse_sparse(proto, path)
     try:
-        onnx.checker.check_model(_without_external(proto) if sort_nodes(proto.graph) else path)
+        onnx.checker.check_model(without_external(proto) if sort_nodes(proto.graph) else path)
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).partition("==>")[0].split()).rstrip(".")
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}; export it again") from error
@@ -77,17 +77,35 @@ def serialise(model: ir.Model) -> bytes:
     Raises:
         ModelError: the weights are larger than one file can be.
     """
-    size_bytes = sum(tensor.nbytes for graph in model.graphs() for tensor in _stored(graph))
+    check_size(stored_bytes(model))
+    return serialise_graph(model)
+
+
+def check_size(size_bytes: int) -> None:
+    """Checks that weights fit one file.
+
+    Raises:
+        ModelError: they do not.
+    """
     if size_bytes > LARGEST_BYTES:
         raise ModelError(
             f"the model's weights take {size_bytes / 2**30:.1f} GiB, and one ONNX file holds less than 2: 'haqc cost' "
             "prices it, compile a part of it or a smaller model"
         )
+
+
+def serialise_graph(model: ir.Model, apart: Container[str] = ()) -> bytes:
+    """Gives the bytes of a model, its external data among them, but for some initialisers of the main graph.
+
+    Args:
+        model: the model.
+        apart: names of those that stay external.
+    """
     inside = model.clone()
     for graph in inside.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                tensor = value.const_value
+        for name, value in graph.initializers.items():
+            tensor = value.const_value
+            if isinstance(tensor, ir.ExternalTensor) and not (graph is inside.graph and name in apart):
                 value.const_value = ir.LazyTensor(
                     lambda tensor=tensor: ir.Tensor(tensor.numpy(), dtype=tensor.dtype),  # type: ignore[misc]
                     dtype=tensor.dtype,
@@ -95,10 +113,6 @@ def serialise(model: ir.Model) -> bytes:
                     name=tensor.name,
                 )
     return bytes(ir.to_proto(inside).SerializeToString(deterministic=True))
-
-
-def _stored(graph: ir.Graph) -> Iterator[ir.TensorProtocol]:
-    return (value.const_value for value in graph.initializers.values() if value.const_value is not None)
 
 
 def digest(path: Path) -> str:
@@ -137,8 +151,8 @@ def _check_opset(proto: onnx.ModelProto, path: Path) -> None:
         raise ModelError(f"'{path}' has opset {opset}; haqc takes {lowest} to {highest}: export it with one of these")
 
 
-def _without_external(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Gives a copy whose external weights are inputs: without a path the checker cannot look beside it."""
+def without_external(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Gives a copy of a model whose external weights are inputs: without a path the checker cannot look beside it."""
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     given = {value.name for value in copy.graph.input}

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from haqc import onnxfile, stages
+from haqc import stages
 from haqc.calibration import Calibration
 from haqc.case import Case
 from haqc.clock import Clock
+from haqc.content import Content
 from haqc.data import Split
 from haqc.effort import Effort
 from haqc.enlarge import enlarge
@@ -63,9 +64,9 @@ def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) ->
         train = enlarge(train, samples.search, samples.runtime, run)
     exposed = problem.model.clone()
     exposed.graph.outputs[:] = [v for n in exposed.graph for v in n.outputs if v.name == samples.logits]
-    teacher = Runtime(onnxfile.serialise(exposed))
+    teacher = Runtime(Content.of(exposed))
     return Bench(
-        model=onnxfile.serialise(problem.model),
+        model=Content.of(problem.model),
         graph=problem.graph,
         calibration=Calibration({}, {}, 0),
         logits=samples.logits,

@@ -11,11 +11,15 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from haqc.content import Content
 from haqc.data.split import Split
 from haqc.errors import ModelError
 
 VERSION: str = onnxruntime.__version__
 """The version of onnxruntime."""
+
+
+_DATA_OF_OPTIMISED = "session.optimized_model_external_initializers_file_name"
 
 
 class Runtime:
@@ -26,7 +30,9 @@ class Runtime:
         outputs: names of its outputs, in order.
     """
 
-    def __init__(self, model: bytes | Path, *, optimised: bool = True, optimised_to: Path | None = None) -> None:
+    def __init__(
+        self, model: bytes | Path | Content, *, optimised: bool = True, optimised_to: Path | None = None
+    ) -> None:
         """Loads a serialised model, or a file (whose external data lie beside it).
 
         Args:
@@ -44,8 +50,14 @@ class Runtime:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if optimised_to is not None:
             options.optimized_model_filepath = str(optimised_to)
+            if isinstance(model, Content) and model.apart:
+                options.add_session_config_entry(_DATA_OF_OPTIMISED, f"{optimised_to.name}.data")
+        self._apart: list[onnxruntime.OrtValue] = []  # the session reads them where they are
+        if isinstance(model, Content):
+            self._apart = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in model.apart.values()]
+            options.add_external_initializers(list(model.apart), self._apart)
         try:
-            source = str(model) if isinstance(model, Path) else model
+            source = str(model) if isinstance(model, Path) else model if isinstance(model, bytes) else model.graph
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no base of their own
             raise ModelError(f"onnxruntime {VERSION} refuses the model ({_first_line(error)})") from error
@@ -98,7 +110,7 @@ class Runtime:
             yield tuple(results[name][:count] for name in names)
 
 
-def executed(model: bytes) -> tuple[tuple[str, str], ...]:
+def executed(model: bytes | Content) -> tuple[tuple[str, str], ...]:
     """Gives the nodes that onnxruntime runs at its defaults, in order: name and operator.
 
     Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from haqc.content import Content
 from haqc.data.split import Dataset
 from haqc.effort import Effort
 from haqc.errors import DataError
@@ -45,7 +46,7 @@ class Samples:
 
     @classmethod
     def judge(
-        cls, dataset: Dataset, reference: Path | bytes, model: ir.Model, effort: Effort, metric: Metric | None, ui: Ui
+        cls, dataset: Dataset, reference: Path | Content, model: ir.Model, effort: Effort, metric: Metric | None, ui: Ui
     ) -> Samples:
         """Sees what the float model makes of the data.
 
@@ -88,7 +89,7 @@ class Samples:
         tuned: Tuned | None,
         tuned_float: Tuned | None,
         found: SearchResult,
-        emitted: bytes,
+        emitted: Content,
         run: int,
     ) -> Measured:
         """Reads the reported split, once, at the end: float model, both mirrors, and the emitted file at defaults.

@@ -13,12 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-import onnx_ir as ir
 import torch
 
 from haqc import sensitivity
 from haqc.calibration import Calibration
+from haqc.content import Content
 from haqc.data.split import Split
 from haqc.effect import Share
 from haqc.graph import Graph
@@ -60,7 +59,7 @@ class Bench:
         torch_compile: whether scores come from a graph that torch compiles.
     """
 
-    model: bytes
+    model: Content
     graph: Graph
     calibration: Calibration
     logits: str
@@ -104,7 +103,7 @@ class Worker:
     @cached_property
     def mirror(self) -> Mirror:
         """The mirror; jobs change its parameters and set them back."""
-        return from_onnx(ir.from_proto(onnx.load_from_string(self.bench.model))).to(self.bench.device)
+        return from_onnx(self.bench.model.model()).to(self.bench.device)
 
     @cached_property
     def _start(self) -> dict[str, np.ndarray]:

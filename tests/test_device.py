@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.data.split import Split, Transform
 from haqc.device import called, chosen, settle
 from haqc.errors import DeviceError
@@ -50,7 +50,7 @@ def bench(prepared: Prepared) -> Bench:
     mirror = from_onnx(prepared.model)
     output = mirror.outputs[0]
     return Bench(
-        model=onnxfile.serialise(prepared.model),
+        model=Content.of(prepared.model),
         graph=prepared.graph,
         calibration=prepared.calibration,
         logits=output,

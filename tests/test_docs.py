@@ -188,7 +188,7 @@ def test_every_field_of_a_price_is_documented() -> None:
     assert [field for field in sorted(fields - implied) if f"`{field}`" not in text] == []
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", sorted({"*.onnx.data" if name.endswith(".data") else name for name in RESULTS}))
 def test_every_result_file_is_documented(name: str) -> None:
     assert f"| `{name}` |" in page("output-files.md")
 

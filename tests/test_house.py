@@ -63,6 +63,7 @@ LAYERS = tuple(
         alternatives
         annotations
         clean
+        content
         costmodel
         data
         datasheet

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.data.split import Split, Transform
 from haqc.errors import DataError
 from haqc.judge import Judge
@@ -39,7 +39,7 @@ def bench(prepared: Prepared) -> Bench:
     train, search = _split(96, 0), _split(64, 1)
     mirror = from_onnx(prepared.model)
     return Bench(
-        model=onnxfile.serialise(prepared.model),
+        model=Content.of(prepared.model),
         graph=prepared.graph,
         calibration=prepared.calibration,
         logits="y",
@@ -143,7 +143,7 @@ def test_corrected_biases_are_levelled_too(bench: Bench) -> None:
     exact = outputs(from_onnx(prepared.model), "y", split)
     other = replace(
         bench,
-        model=onnxfile.serialise(prepared.model),
+        model=Content.of(prepared.model),
         graph=prepared.graph,
         calibration=prepared.calibration,
         judge=Judge(named("cosine"), ("y",), split, exact, 1.0),

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.errors import ModelError
 from haqc.formats import RUNNABLE, FormatName
 from haqc.gap import gap_between
@@ -122,7 +122,7 @@ def check(model: ir.Model) -> None:
     """
     try:
         # By itself the checker would look for external data in the current folder.
-        onnx.checker.check_model(onnxfile.serialise(model), full_check=True)
+        onnx.checker.check_model(Content.of(model).checkable(), full_check=True)
     except ModelError:
         raise
     except Exception as error:  # the copy, the checker and shape inference raise kinds of their own

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.errors import ModelError
 
 _CARRIERS = ("MaxPool",)
@@ -29,8 +29,8 @@ class Cut:
 
     codes: dict[str, str]
     floats: tuple[str, ...]
-    exposed_model: bytes
-    cut_model: bytes
+    exposed_model: Content
+    cut_model: Content
 
     @classmethod
     def of(cls, model: ir.Model, floats: tuple[str, ...] = ()) -> Cut:
@@ -46,7 +46,7 @@ class Cut:
         for name in codes.values():
             _hand_out(cut, computed[name])
         _cut_floats(cut, floats)
-        return cls(codes, floats, onnxfile.serialise(exposed), onnxfile.serialise(cut))
+        return cls(codes, floats, Content.of(exposed), Content.of(cut))
 
 
 def _expose(model: ir.Model) -> dict[str, str]:

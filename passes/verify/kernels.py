@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.graph import Graph, Layer
 from haqc.runtime import executed
 
@@ -54,7 +54,7 @@ def kernels(model: ir.Model, graph: Graph) -> dict[str, Kernel]:
         ModelError: the runtime refuses the model.
     """
     operators: dict[str, str] = {}
-    for name, operator in executed(onnxfile.serialise(model)):
+    for name, operator in executed(Content.of(model)):
         operators.setdefault(_LAYOUT_SUFFIX.sub("", name).partition("/MatmulTransposeFusion")[0], operator)
     nodes = {str(node.name): node for node in model.graph}
     return {layer.name: _kernel(layer, nodes, operators) for layer in graph.layers}

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from haqc.content import Content
+
 LIMIT_S = 600.0
 """Seconds after which a runtime is taken to hang."""
 
@@ -52,13 +54,13 @@ class OutsideRuntime:
         return sys.executable if importlib.util.find_spec(self.module) is not None else None
 
     def run(
-        self, interpreter: str, model: bytes, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], parts: int
+        self, interpreter: str, model: Content, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], parts: int
     ) -> Answer:
         """Runs a model on its inputs, which lie one behind the other along the first axis, in so many equal parts.
 
         Args:
             interpreter: one that has the runtime, see :attr:`interpreter`.
-            model: the serialised model.
+            model: the model, for a file of the usual name.
             inputs: arrays by graph input.
             outputs: the graph outputs that are wanted.
             parts: the number of parts.
@@ -68,7 +70,8 @@ class OutsideRuntime:
         """
         with tempfile.TemporaryDirectory(prefix="haqc-") as name:
             folder = Path(name)
-            (folder / "model.onnx").write_bytes(model)
+            for file, content in model.files.items():
+                (folder / file).write_bytes(content)
             members: dict[str, Any] = {f"i{index}": array for index, array in enumerate(inputs.values())}
             np.savez(folder / "inputs.npz", **members)
             task = {"inputs": list(inputs), "outputs": list(outputs), "parts": parts}

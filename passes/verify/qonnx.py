@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.errors import ModelError
 from haqc.passes.verify.compare import against_mirror, output_difference
 from haqc.passes.verify.consumer import Consumer, consumer
@@ -92,7 +92,7 @@ def _is_stored(node: ir.Node) -> bool:
     return value is not None and value.const_value is not None
 
 
-def _cut(model: ir.Model) -> bytes:
+def _cut(model: ir.Model) -> Content:
     """Gives the model with every activation's quantiser as an output, whose readers get a given tensor instead."""
     cut = model.clone()
     for node in _activation_quants(cut):
@@ -104,7 +104,7 @@ def _cut(model: ir.Model) -> bytes:
             reader.replace_input_with(place, given)
         if value not in cut.graph.outputs:
             cut.graph.outputs.append(value)
-    return onnxfile.serialise(cut)
+    return Content.of(cut)
 
 
 def _samples_per_run(model: ir.Model) -> int | None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.errors import ModelError
 from haqc.onnxfile import UNPACKED_KEY
 from haqc.passes.verify.consumer import Consumer, TensorDifference, consumer
@@ -35,7 +35,7 @@ def compare_weights(model: ir.Model, weights: Mapping[str, np.ndarray]) -> Consu
     copy.graph.outputs[:] = [unpacked[name] for name in weights]
     RemoveUnusedNodesPass()(copy)
     copy.graph.inputs.clear()
-    got = Runtime(onnxfile.serialise(copy)).run({})
+    got = Runtime(Content.of(copy)).run({})
     found = {name: got[str(unpacked[name].name)] for name in weights}
     differences = []
     for name, expected in weights.items():
