@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from haqc.content import Content
 from haqc.errors import ModelError
 from haqc.formats import FormatName
 from haqc.passes.verify import kernels
@@ -26,6 +27,23 @@ def found(name: str, format_name: FormatName = "qcdq", bits: int = 4) -> dict[st
 def test_no_convolution_stays_in_float_but_the_last(name: str, bits: int) -> None:
     in_float = {layer: kernel for layer, kernel in found(name, bits=bits).items() if not kernel.is_integer}
     assert in_float == ({} if name == "residual" else {"y.node": Kernel("Conv", False, OUTPUT)})
+
+
+@pytest.mark.parametrize("bits", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("name", "integer", "in_float"),
+    [
+        ("residual", "QLinearAdd", "Add"),
+        ("concatenation", "QLinearConcat", "Concat"),
+        ("pooling", "QLinearAveragePool", "AveragePool"),
+    ],
+)
+def test_joins_run_on_codes(name: str, integer: str, in_float: str, bits: int) -> None:
+    prepared = Prepared.of(GRAPHS[name]())
+    model = prepared.quantise(prepared.space.uniform(bits, bits)).emit()
+    operators = [operator for _, operator in executed(Content.of(model))]
+    assert integer in operators
+    assert in_float not in operators
 
 
 @pytest.mark.parametrize(
