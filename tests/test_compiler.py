@@ -245,7 +245,16 @@ def test_pins_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> No
 
 
 def test_constraints_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
-    asked = ("--at-least", "block1.*=4/5", "--same-bits", "block[34].*", "--keep-float", "block2.depthwise")
+    asked = (
+        "--allocator",
+        "greedy",
+        "--at-least",
+        "block1.*=4/5",
+        "--same-bits",
+        "block[34].*",
+        "--keep-float",
+        "block2.depthwise",
+    )
     outcome = haqc.compile_digits(tmp_path / "out", *QUICK, *asked, budget="energy=0.7")
     assert outcome.code == 0, outcome.err
     report = read(tmp_path / "out")

@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks.english import SENTENCES, documents
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def passages() -> list[str]:

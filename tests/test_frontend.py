@@ -97,7 +97,7 @@ def test_damaged_files_are_posed_or_refused_and_nothing_is_printed(
     random = np.random.default_rng(20181121)
     path = tmp_path / "m.onnx"
     posed = refused = 0
-    for _ in range(300):
+    for _ in range(100):
         changed = bytearray(content)
         for place in random.integers(len(changed), size=random.integers(1, 3)):
             changed[place] ^= 1 << int(random.integers(8))
@@ -108,8 +108,8 @@ def test_damaged_files_are_posed_or_refused_and_nothing_is_printed(
         except ModelError as error:
             assert "\n" not in str(error)
             refused += 1
-    assert posed > 30
-    assert refused > 100
+    assert posed > 10
+    assert refused > 33
     assert "Traceback" not in capfd.readouterr().err
 
 

@@ -29,6 +29,7 @@ NETWORK = """(float[BATCH,2,6,6] x) => (float[BATCH,4] y) {
 }"""
 PLAIN = ("-t", "edge", "-b", "energy=0.7", "--no-default-pins", "--evaluations", "2", "--reconstruct", "64")
 TRAINED = ("--finetune", "32", "--final-finetune", "64")
+AS_IT_IS_OR_TRAINED = [pytest.param((), id="as it is"), pytest.param(TRAINED, id="trained", marks=pytest.mark.slow)]
 UNTRAINED = ("--finetune", "0", "--final-finetune", "0")
 X = draw(60, 2, 6, 6)
 
@@ -68,7 +69,7 @@ def test_weights_and_biases_that_are_no_numbers(haqc: CommandLine, tmp_path: Pat
     assert not (tmp_path / "out" / "model.onnx").exists()
 
 
-@pytest.mark.parametrize("options", [(), TRAINED], ids=["as it is", "trained"])
+@pytest.mark.parametrize("options", AS_IT_IS_OR_TRAINED)
 def test_dead_channels(haqc: CommandLine, tmp_path: Path, options: tuple[str, ...]) -> None:
     """One channel has no weights, and another never gets through its Relu."""
     values = constants()
@@ -81,7 +82,7 @@ def test_dead_channels(haqc: CommandLine, tmp_path: Path, options: tuple[str, ..
 
 
 @pytest.mark.parametrize("name", ["w1", "w2", "w3"])
-@pytest.mark.parametrize("options", [(), TRAINED], ids=["as it is", "trained"])
+@pytest.mark.parametrize("options", AS_IT_IS_OR_TRAINED)
 def test_activations_that_are_constant(haqc: CommandLine, tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
     """A layer without weights gives its bias whatever it reads."""
     values = constants()
@@ -98,7 +99,7 @@ def test_inputs_that_are_constant(haqc: CommandLine, tmp_path: Path, value: floa
     assert figures(tmp_path)["emitted"] > 90
 
 
-@pytest.mark.parametrize("batch", ["N", "1"])
+@pytest.mark.parametrize("batch", [pytest.param("N", marks=pytest.mark.slow), "1"])
 def test_one_sample_at_a_time(haqc: CommandLine, tmp_path: Path, batch: str) -> None:
     """Ten samples leave one to search on; a static batch of one trains on one sample a step."""
     labels = draw(10, 4)

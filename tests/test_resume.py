@@ -104,6 +104,7 @@ def test_a_finished_compile_runs_nothing_again(haqc: CommandLine, jobs: Any, com
     same_bytes(compiled.folder, copied)
 
 
+@pytest.mark.slow
 def test_what_is_tuned_is_not_tuned_again(haqc: CommandLine, jobs: Any, compiled: Compiled, copied: Path) -> None:
     (copied / ".state" / "tuned-float.npz").unlink()
     assert haqc.compile_digits(copied, "--resume").code == 0
@@ -135,6 +136,7 @@ def test_logged_scores_are_believed(haqc: CommandLine, jobs: Any, copied: Path) 
     assert report["finalists"][0]["key"] == last["key"]  # the best of the search comes first, and is scored again
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_may_change(haqc: CommandLine, jobs: Any, compiled: Compiled, copied: Path) -> None:
     assert haqc.compile_digits(copied, "--resume", "--jobs", "7").code == 0
     same_bytes(compiled.folder, copied)
@@ -201,7 +203,9 @@ def test_another_model_or_other_data_are_named(haqc: CommandLine, copied: Path, 
     "name",
     [
         "search.jsonl",
-        *(f".state/{name}" for name in ("sensitivity.json", "finalists.jsonl", "start.npz", "tuned-float.npz")),
+        ".state/sensitivity.json",
+        ".state/start.npz",
+        *(pytest.param(f".state/{name}", marks=pytest.mark.slow) for name in ("finalists.jsonl", "tuned-float.npz")),
     ],
 )
 def test_a_damaged_file_is_refused(haqc: CommandLine, jobs: Any, copied: Path, name: str) -> None:

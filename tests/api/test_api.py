@@ -15,6 +15,9 @@ import haqc
 from haqc.api.options import Options
 from haqc.errors import BudgetError, DataError, InfeasibleBudget, ModelError, PolicyError
 from haqc.request import Request
+from tests.command_line import inline_jobs
+
+pytest_plugins = ["tests.command_line"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "models" / "digits.onnx"
@@ -23,7 +26,8 @@ SHORT = Options(finetune=0, reconstruct=0, evaluations=2, allocators=("uniform",
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> haqc.Result:
-    return haqc.compile(DIGITS, "edge", "energy=0.5", out=tmp_path_factory.mktemp("api") / "out", **SHORT)
+    with inline_jobs():
+        return haqc.compile(DIGITS, "edge", "energy=0.5", out=tmp_path_factory.mktemp("api") / "out", **SHORT)
 
 
 def test_a_compile_gives_what_its_folder_holds(compiled: haqc.Result) -> None:
@@ -38,6 +42,7 @@ def test_a_compile_gives_what_its_folder_holds(compiled: haqc.Result) -> None:
     assert [row["name"] for row in compiled.layers()] == list(compiled.policy)
 
 
+@pytest.mark.slow
 def test_it_says_nothing_unless_asked(compiled: haqc.Result, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     haqc.compile(DIGITS, "edge", {"energy": 0.5}, out=tmp_path / "out", **SHORT)
     assert capfd.readouterr() == ("", "")
@@ -58,6 +63,7 @@ def test_tables_show_every_layer_and_escape_its_name(compiled: haqc.Result) -> N
     assert "&lt;script&gt;" in hostile._repr_html_()
 
 
+@pytest.mark.usefixtures("jobs")
 def test_arrays_are_taken_in_place_of_a_file(tmp_path: Path) -> None:
     with np.load(ROOT / "models" / "digits.npz") as archive:
         arrays = {name: archive[name] / np.float32(16) if name.startswith("x") else archive[name] for name in archive}
@@ -105,6 +111,7 @@ def test_mistakes_are_the_sentences_of_the_command_line(
         haqc.compile(*arguments, out=tmp_path / "out", **options)
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -19,7 +19,7 @@ from haqc.passes.parse import parse
 from haqc.policy import Bits, baseline
 from haqc.problem import Problem
 from haqc.request import Request
-from tests.passes.small_graphs import GRAPHS, Prepared
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared
 
 
 def problem(prepared: Prepared) -> Problem:
@@ -31,7 +31,7 @@ def problem(prepared: Prepared) -> Problem:
     return Problem.of(request, prepared.model, graph, targets.load("edge"))
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_a_price_is_what_the_initialisers_of_the_file_take(name: str) -> None:
     prepared = Prepared.of_codebooks(GRAPHS[name]())
     table = problem(prepared).table
@@ -41,7 +41,9 @@ def test_a_price_is_what_the_initialisers_of_the_file_take(name: str) -> None:
         assert table.price(policy).weight_bytes == onnxfile.stored_bytes(emitted)
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize(
+    "bits", [pytest.param(b, marks=() if b in (1, 3, 8) else pytest.mark.slow) for b in range(1, 9)]
+)
 def test_layers_and_the_rest_are_the_whole(bits: int) -> None:
     prepared = Prepared.of_codebooks(GRAPHS["residual"]())
     table = problem(prepared).table

@@ -18,7 +18,7 @@ from haqc.passes.parse import parse
 from haqc.policy import Space
 from tests.costmodel.mobilenet_v2_layers import mobilenet_v2
 from tests.costmodel.test_codebooks import problem
-from tests.passes.small_graphs import GRAPHS, Prepared
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared
 
 CASES = [(name, mode) for name in targets.names() for mode in targets.load(name).modes]
 
@@ -61,7 +61,7 @@ def test_they_add_up_on_a_deep_network(case: tuple[str, str]) -> None:
     require_equal(mobilenet_v2(), case, 8)
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_they_add_up_to_the_size_of_codebooks(name: str) -> None:
     posed = problem(Prepared.of_codebooks(GRAPHS[name]()))
     terms = posed.table.terms(posed.space)

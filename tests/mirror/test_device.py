@@ -12,10 +12,7 @@ from haqc.mirror.inference import Inference
 from haqc.passes.clean import clean
 from tests.far import FAR, Far, PretendedDevice
 from tests.mirror.onnx_cases import KINDS_OF_CASES, LEFT_OUT, Array, Case, cases, first_match, with_known_inputs
-from tests.passes.small_graphs import GRAPHS, Prepared, samples
-
-QUICK = ("depthwise", "encoder", "float_layers", "residual", "recurrent", "table", "transposed", "vision_transformer")
-"""Networks that the quick tests run; the others wait for the whole suite."""
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared, samples
 
 PARTS = 4
 """The ONNX project's models are run in so many parts."""
@@ -87,9 +84,7 @@ def test_every_operator(part: int) -> None:
     assert {name: what for name, what in found.items() if what} == {}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(GRAPHS)]
-)
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_quantised_networks(name: str) -> None:
     prepared = Prepared.of(GRAPHS[name]())
     policy = prepared.random_policy(3)

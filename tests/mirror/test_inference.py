@@ -8,7 +8,7 @@ from torch import Tensor
 
 from haqc.mirror import from_onnx
 from haqc.mirror.inference import Inference
-from tests.passes.small_graphs import GRAPHS, Prepared, Quantised, samples
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared, Quantised, samples
 
 
 def _given(prepared: Prepared, names: tuple[str, ...]) -> dict[str, Tensor]:
@@ -20,7 +20,7 @@ def _quantised(name: str) -> Quantised:
     return prepared.quantise(prepared.random_policy(4))
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_it_gives_what_the_mirror_gives(name: str) -> None:
     prepared = Prepared.of(GRAPHS[name]())
     mirror = from_onnx(prepared.model)
@@ -40,7 +40,7 @@ def test_it_gives_what_the_quantised_mirror_gives(name: str) -> None:
         torch.testing.assert_close(found[output], expected.detach(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_the_rest_of_a_network_gives_the_same_floats_as_the_whole(name: str) -> None:
     quantised = _quantised(name)
     network = quantised.network

@@ -18,12 +18,20 @@ def sized(*extents):
     return [None, None, np.array((1, 2, *extents), np.int64)]
 
 
+WAYS = [
+    *(pytest.param(scaled(*scales), marks=pytest.mark.slow) for scales in SCALES[2:]),
+    *(scaled(*scales) for scales in SCALES[:2]),
+    *(pytest.param(sized(*sizes), marks=pytest.mark.slow) for sizes in SIZES[2:]),
+    *(sized(*sizes) for sizes in SIZES[:2]),
+]
+"""By factors and to sizes; two of each are quick."""
+
 KNOWN_OR_NOT = pytest.mark.parametrize("known", [True, False])
 
 
 @KNOWN_OR_NOT
 @pytest.mark.parametrize("coordinates", MODES)
-@pytest.mark.parametrize("how", [*[scaled(*scales) for scales in SCALES], *[sized(*sizes) for sizes in SIZES]])
+@pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
 def test_resize(compare, draw, mode, how, coordinates, known):
     attributes = {"mode": mode, "coordinate_transformation_mode": coordinates}
@@ -32,7 +40,7 @@ def test_resize(compare, draw, mode, how, coordinates, known):
 
 @pytest.mark.parametrize("rounding", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
 @pytest.mark.parametrize("coordinates", MODES)
-@pytest.mark.parametrize("how", [*[scaled(*scales) for scales in SCALES], *[sized(*sizes) for sizes in SIZES]])
+@pytest.mark.parametrize("how", WAYS)
 def test_resize_to_nearest(compare, draw, how, coordinates, rounding):
     attributes = {"mode": "nearest", "coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
     compare("Resize", [draw(1, 2, 4, 5), *how], attributes, constants=(len(how),))

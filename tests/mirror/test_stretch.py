@@ -10,7 +10,7 @@ import torch
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.module import Quantiser
 from haqc.mirror.stretch import Stretch, carries_batch, divide
-from tests.passes.small_graphs import GRAPHS, Prepared, samples
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared, samples
 
 
 def _divided(name: str) -> tuple[Prepared, Mirror, tuple[Stretch, ...]]:
@@ -36,7 +36,7 @@ def _one_after_the_other(
     return known[stretches[-1].wanted]
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_the_parts_compute_what_the_whole_does(name: str) -> None:
     prepared, mirror, stretches = _divided(name)
     inputs = _inputs(prepared)

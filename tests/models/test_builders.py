@@ -79,6 +79,7 @@ def test_every_convolution_is_followed_by_its_normalisation(model: onnx.ModelPro
     assert all(b.op_type == "BatchNormalization" and b.input[0] == a.output[0] for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_bytes_and_another_gives_others(name: str, model: onnx.ModelProto) -> None:
     digests = [
         hashlib.sha256(given.SerializeToString(deterministic=True)).digest()

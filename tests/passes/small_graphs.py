@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from haqc.calibration import Calibration
@@ -481,6 +482,15 @@ GRAPHS: Mapping[str, Callable[[], ModelProto]] = {
         grouped_attention, volume, encoder, vision_transformer,
     )
 } | {"grouped_transposed": lambda: transposed(2)}  # fmt: skip
+
+QUICK = (
+    "attention", "concatenation", "conv_relu", "depthwise", "encoder", "float_layers", "grouped_transposed",
+    "recurrent", "residual", "shared_weights", "tied_through_transpose",
+)  # fmt: skip
+"""One of each kind of layer, of join and of sharing."""
+
+EVERY_GRAPH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(GRAPHS)]
+"""Names of all, for tests; those that show what a quick one shows as well are slow."""
 
 
 @dataclass(frozen=True)

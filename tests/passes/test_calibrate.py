@@ -23,7 +23,7 @@ from haqc.passes.parse import parse
 from haqc.policy import Space, baseline
 from haqc.precision import Precision
 from haqc.quant import activation_range, weight_range
-from tests.passes.small_graphs import GRAPHS, WIDTHS, Prepared
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, WIDTHS, Prepared
 from tests.small_model import draw, small_model
 
 BITS = range(1, 9)
@@ -172,7 +172,7 @@ def test_every_operand_has_a_grid_at_every_width_and_at_eight_bits() -> None:
         assert {bits for tensor, bits in grids if tensor == choice.operand.tensor} == {*choice.widths, 8}
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_scales_are_positive_and_zero_points_lie_in_range(name: str) -> None:
     prepared = Prepared.of(GRAPHS[name]())
     for (tensor, bits), grid in prepared.calibration.activations.items():

@@ -27,7 +27,9 @@ def with_weight(array: np.ndarray) -> Prepared:
     return Prepared.of_codebooks(proto)
 
 
-@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize(
+    "bits", [pytest.param(bits, marks=() if bits in (1, 3) else pytest.mark.slow) for bits in BITS]
+)
 def test_a_codebook_has_the_least_squared_error(bits: int) -> None:
     prepared = Prepared.of_codebooks(GRAPHS["residual"]())
     mirror, books = from_onnx(prepared.model), prepared.calibration.codebooks

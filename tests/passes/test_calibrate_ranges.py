@@ -21,7 +21,7 @@ from haqc.passes.verify import verify
 from haqc.policy import Bits, Space
 from haqc.precision import Precision
 from haqc.request import Request
-from tests.passes.small_graphs import GRAPHS, Prepared, Quantised, samples
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared, Quantised, samples
 
 BINS = 2048
 Histogram = tuple[np.ndarray, float, float]
@@ -125,7 +125,7 @@ def haq(name: str, seed: int) -> Quantised:
     return prepared.quantise(prepared.random_policy(seed))
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_haqs_networks_are_emitted_and_hold(name: str) -> None:
     quantised = haq(name, 0)
     assert all(weight.scale.size == 1 for weight in quantised.codes.weights.values())

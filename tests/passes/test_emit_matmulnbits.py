@@ -11,7 +11,7 @@ import pytest
 
 from haqc.passes.emit.matmulnbits import BLOCK_SIZES, best_block, packed_blocks
 from haqc.passes.verify import kernels, verify
-from tests.passes.small_graphs import GRAPHS, Builder, Prepared, Quantised
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Builder, Prepared, Quantised
 
 
 @cache
@@ -27,7 +27,7 @@ def _products(model: ir.Model) -> list[ir.Node]:
     return [node for node in model.graph if node.op_type == "MatMulNBits"]
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_files_hold_at_random_policies(name: str) -> None:
     quantised = _prepared(name).quantise(_prepared(name).random_policy(len(name)))
     emitted = quantised.emit_as("matmulnbits").model

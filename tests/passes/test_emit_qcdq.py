@@ -20,10 +20,10 @@ from haqc import onnxfile
 from haqc.errors import ModelError
 from haqc.passes.emit.qcdq import emit_qcdq
 from haqc.quant import activation_range, weight_range
-from tests.passes.small_graphs import ANNOTATIONS, GRAPHS, Prepared, Quantised, conv_relu
+from tests.passes.small_graphs import ANNOTATIONS, EVERY_GRAPH, GRAPHS, Prepared, Quantised, conv_relu
 
 
-@pytest.fixture(scope="module", params=sorted(GRAPHS))
+@pytest.fixture(scope="module", params=EVERY_GRAPH)
 def quantised(request: pytest.FixtureRequest) -> Quantised:
     prepared = Prepared.of(GRAPHS[request.param]())
     return prepared.quantise(prepared.random_policy(len(request.param)))

@@ -16,7 +16,7 @@ from haqc.passes.clean import clean
 from haqc.passes.emit.qdq_native import TWO_BIT_OPSET, container_bits
 from haqc.passes.verify import verify
 from haqc.runtime import Runtime
-from tests.passes.small_graphs import GRAPHS, Prepared, Quantised
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared, Quantised
 
 TYPES = {2: ir.DataType.INT2, 4: ir.DataType.INT4, 8: ir.DataType.INT8}
 
@@ -32,7 +32,7 @@ def _quantised(name: str, seed: int) -> Quantised:
 
 
 @pytest.mark.parametrize("opset", [21, TWO_BIT_OPSET])
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_files_hold_at_random_policies(name: str, opset: int) -> None:
     quantised = _quantised(name, len(name))
     emitted = quantised.emit_as("qdq-native", opset)

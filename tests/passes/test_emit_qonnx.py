@@ -15,10 +15,9 @@ from haqc.passes.clean import clean
 from haqc.passes.emit import EMITTERS, Emission, emit
 from haqc.passes.verify import verify_qonnx
 from haqc.passes.verify.qonnx import QONNX
-from tests.passes.small_graphs import ANNOTATIONS, GRAPHS, Prepared, Quantised
+from tests.passes.small_graphs import ANNOTATIONS, EVERY_GRAPH, GRAPHS, Prepared, Quantised
 
 DOMAIN = "qonnx.custom_op.general"
-NAMES = sorted(GRAPHS)
 
 
 def quantised(name: str, seed: int = 5) -> Quantised:
@@ -47,7 +46,7 @@ def computed(node: ir.Node, x: np.ndarray) -> np.ndarray:
     return np.asarray((codes - zero_point) * scale, np.float32)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_every_operand_has_one_quantiser_of_its_width(name: str) -> None:
     network = quantised(name)
     emission = written(network)
@@ -65,7 +64,7 @@ def test_every_operand_has_one_quantiser_of_its_width(name: str) -> None:
     assert emission.fallbacks == ()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_stored_weights_are_what_a_quant_leaves_as_it_is(name: str) -> None:
     network = quantised(name)
     emission = written(network)

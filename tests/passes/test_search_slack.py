@@ -78,7 +78,10 @@ def within(game: Toy, shares: dict[Metric, float], pricing: Callable[[Policy], C
     return Budget(tuple(Limit(metric, value, metric) for metric, value in least.items()))
 
 
-@pytest.mark.parametrize("allocator", [name for name in ALLOCATORS if name != "haq"])
+@pytest.mark.parametrize(
+    "allocator",
+    [pytest.param(name, marks=pytest.mark.slow if name == "ddpg" else ()) for name in ALLOCATORS if name != "haq"],
+)
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(GAMES, SHARES, st.sampled_from([price, unpacking]))
 def test_the_winner_leaves_nothing_that_one_useful_widening_could_use(

@@ -11,7 +11,7 @@ import pytest
 from haqc.errors import ModelError
 from haqc.passes.verify import verify, verify_alone
 from haqc.probe import Probe
-from tests.passes.small_graphs import GRAPHS, Prepared, Quantised
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared, Quantised
 
 
 def quantised(name: str, seed: int = 0) -> Quantised:
@@ -29,7 +29,7 @@ def changed(model: ir.Model, name: str, place: int) -> ir.Model:
     return model
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_emitted_files_hold(name: str, tmp_path: Path) -> None:
     found = quantised(name)
     found.network.probe(found.inputs()).save(tmp_path / "probe.npz")

@@ -10,7 +10,7 @@ from haqc.formats import FormatName
 from haqc.passes.verify import kernels
 from haqc.passes.verify.kernels import Kernel
 from haqc.runtime import executed
-from tests.passes.small_graphs import GRAPHS, Prepared
+from tests.passes.small_graphs import EVERY_GRAPH, GRAPHS, Prepared
 
 NO_KERNEL = "onnxruntime has no integer {} for QDQ files"
 OUTPUT = "it writes a graph output, which stays in float"
@@ -77,7 +77,7 @@ def test_weights_below_a_byte_have_no_integer_kernel() -> None:
     assert all(kernel.is_integer for kernel in found("residual", "qdq-native", bits=5).values())
 
 
-@pytest.mark.parametrize("name", sorted(GRAPHS))
+@pytest.mark.parametrize("name", EVERY_GRAPH)
 def test_every_layer_has_a_kernel_or_a_reason(name: str) -> None:
     for kernel in found(name).values():
         assert kernel.operator
