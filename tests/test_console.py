@@ -373,3 +373,10 @@ def test_a_comparison_fits_80_columns_whatever_the_names(
     assert max(map(cell_len, shown)) <= 80
     assert len(shown) < 60
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", "".join(shown))
+
+
+def test_a_layer_in_float_shows_no_widths(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    content["layers"][1]["float"] = "kept in float by 'x'"
+    row = lines(layer_table(content["layers"]), monkeypatch)[3]
+    assert content["layers"][1]["name"][:4] in row
+    assert " float " in row and "/" not in row

@@ -10,10 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from haqc.console.output import WIDTH
-from haqc.console.table import GAP, plain_table, shortened
+from haqc.console.table import GAP, layer_widths, plain_table, shortened
 from haqc.passes.report.interval import interval
 from haqc.passes.report.wording import NOT_AVAILABLE, difference, figure, quantity, score_name, share
-from haqc.plaintext import visible
 
 Report = Mapping[str, Any]
 
@@ -128,7 +127,7 @@ def _layers(first: Report, second: Report, width: int) -> list[RenderableType]:
     if [layer["name"] for layer in first["layers"]] != [layer["name"] for layer in second["layers"]]:
         return [Text("The models have different layers, so layers are not compared.")]
     pairs = list(zip(first["layers"], second["layers"], strict=True))
-    differing = [(a, b) for a, b in pairs if _widths(a) != _widths(b)]
+    differing = [(a, b) for a, b in pairs if layer_widths(a) != layer_widths(b)]
     shown = _dearest(differing)
     said = f"{len(differing)} of {len(pairs)} layers have other widths"
     if not shown:
@@ -153,11 +152,7 @@ def _dearest(pairs: Sequence[tuple[Report, Report]]) -> list[tuple[Report, Repor
 def _cells(layer: Mapping[str, Any], content: Report) -> tuple[str, str, str]:
     batch = content["target"]["batch"]
     energy, latency = (None if layer[f] is None else layer[f] / batch for f in ("energy_j", "latency_s"))
-    return _widths(layer), quantity(energy, "J"), quantity(latency, "s")
-
-
-def _widths(layer: Mapping[str, Any]) -> str:
-    return visible(f"{layer['weight_bits']}/{layer['activation_bits']}")
+    return layer_widths(layer), quantity(energy, "J"), quantity(latency, "s")
 
 
 def _ratio(value: float | None, whole: float | None) -> float | None:

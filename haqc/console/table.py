@@ -80,11 +80,20 @@ def _heading(title: str) -> str:
     return _OF_8_8 if title.startswith(_OF_8_8) else title
 
 
+def layer_widths(row: Mapping[str, Any]) -> str:
+    """Gives the widths of a layer, weights before data, or says that it stays in float.
+
+    Args:
+        row: a layer of a report or of ``haqc cost``.
+    """
+    return "float" if row.get("float") else visible(f"{row['weight_bits']}/{row['activation_bits']}")
+
+
 def _figures(row: Mapping[str, Any], total_j: float) -> dict[str, str]:
     loss = row.get("accuracy_lost")
     before = row.get("baseline", {})
     cells = (
-        f"{row['weight_bits']}/{row['activation_bits']}",
+        layer_widths(row),
         quantity(row["macs"], ""),
         quantity(row["latency_s"], "s"),
         _part(row["latency_s"], before.get("latency_s")),
