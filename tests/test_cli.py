@@ -464,7 +464,9 @@ def test_quiet_prints_nothing(
 
 
 def test_json_prints_the_report_and_nothing_else(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
-    outcome = haqc.compile_digits(tmp_path / "out", "--json", "--finetune", "0", "--reconstruct", "0")
+    outcome = haqc.compile_digits(
+        tmp_path / "out", "--json", "--finetune", "0", "--reconstruct", "0", "--allocator", "uniform"
+    )
     assert (outcome.code, outcome.err) == (0, "")
     assert json.loads(outcome.out) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
 

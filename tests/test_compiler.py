@@ -324,7 +324,7 @@ def test_data_without_labels(haqc: CommandLine, jobs: object, tmp_path: Path) ->
     images = digits()["x_train"]
     np.savez(tmp_path / "images.npz", x=images)
     asked = ("compile", haqc.digits, *HALF, "--data", tmp_path / "images.npz", "--out", tmp_path / "out")
-    outcome = haqc(*asked, "--evaluations", "2", "--final-finetune", "64")
+    outcome = haqc(*asked, "--evaluations", "2", "--final-finetune", "64", "--allocator", "uniform")
     assert outcome.code == 0, outcome.err
     assert "No labels; 'agreement' is agreement with the float model, not accuracy" in outcome.err
     accuracy = read(tmp_path / "out")["accuracy"]
@@ -428,7 +428,7 @@ def test_a_file_that_differs_is_not_emitted(
         return model
 
     monkeypatch.setitem(EMITTERS, "qcdq", emit_wrongly)
-    sentence = haqc.compile_digits(tmp_path / "out", *QUICK).sentence(4)
+    sentence = haqc.compile_digits(tmp_path / "out", *QUICK, "--allocator", "uniform").sentence(4)
     assert sentence.startswith("the emitted file does not match the mirror: onnxruntime, unoptimised: the codes of ")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".state", "search.jsonl"]
 
