@@ -43,6 +43,7 @@ class Consumer:
         status: one word.
         tone: the class of that word on the page.
         detail: what there is to say of it.
+        where: its version and the file it read, as far as they are known.
         entry: its figures.
     """
 
@@ -50,6 +51,7 @@ class Consumer:
     status: str
     tone: str
     detail: str
+    where: str
     entry: Mapping[str, Any]
 
 
@@ -136,7 +138,11 @@ def _consumers(verification: Mapping[str, Any]) -> Iterator[Consumer]:
             compared = f"{entry['different']:,} of {entry['values']:,} {entry.get('compared', 'codes')} differ"
         full["first_difference"] = entry.get("first_difference") or entry.get("detail")
         detail = entry.get("detail") or compared
-        yield Consumer(entry.get("consumer") or entry["name"], status, _TONES.get(status, "maybe"), detail, full)
+        where = ", ".join(str(entry[key]) for key in ("version", "file") if entry.get(key))
+        # One that does not decide is a remark, not a fault.
+        tone = "no" if entry.get("decides") and entry.get("ok") is False else _TONES.get(status, "maybe")
+        tone = "maybe" if tone == "no" and entry.get("decides") is False else tone
+        yield Consumer(entry.get("consumer") or entry["name"], status, tone, detail, where, full)
 
 
 def _nearest(layer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

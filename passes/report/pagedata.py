@@ -27,8 +27,11 @@ _LAYER = (
     *("output_error", "sensitivity", "reason", "alternatives"),
 )
 _FIGURES = ("energy_j", "latency_s", "weight_bytes", "peak_activation_bytes")
-_MOST_WIDTHS = 200_000
+_MOST_WIDTHS = 150_000
 """Widths of all trials together (layers times trials) that the page carries; beyond that it leaves them out."""
+
+_DIGITS = 7
+"""Digits of a figure; the page shows fewer, and ``report.json`` has them all."""
 
 
 def page_data(content: Mapping[str, Any]) -> str:
@@ -53,7 +56,7 @@ def page_data(content: Mapping[str, Any]) -> str:
         ],
         "trials": _trials(content),
     }
-    text = json.dumps(_visible(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_shown(data), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # The table is text already: its line ends have to stay, and its names are visible.
     csv = json.dumps(layers_csv(content["layers"]), ensure_ascii=False)
     whole = f'{{"data":{text},"csv":{csv}}}'
@@ -74,10 +77,12 @@ def _trials(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _visible(value: Any) -> Any:
-    """Gives any JSON value with every text in it, keys too, made visible."""
+def _shown(value: Any) -> Any:
+    """Gives any JSON value with every text in it, keys too, made visible, and figures without needless digits."""
     if isinstance(value, str):
         return visible(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{_DIGITS}g}")
     if isinstance(value, Mapping):
-        return {visible(key): _visible(entry) for key, entry in value.items()}
-    return [_visible(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {visible(key): _shown(entry) for key, entry in value.items()}
+    return [_shown(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -25,6 +25,7 @@ from haqc.passes.report.interval import interval, wilson
 from haqc.passes.report.pagedata import page_data
 from haqc.passes.report.wording import difference, figure, quantity, share, spread
 from haqc.plaintext import visible
+from tests.passes.report_pages import deep
 
 EXAMPLE = Path(__file__).with_name("report_example.json")
 VOID = {"meta", "line", "circle", "br", "input"}
@@ -240,7 +241,8 @@ def test_charts_read_the_layers_and_trials(content: dict[str, Any]) -> None:
     data = whole["data"]
     assert [layer["weight_bits"] for layer in data["layers"]] == [y["weight_bits"] for y in content["layers"]]
     assert data["layers"][1]["name"] == "<b>\\u202e&"
-    assert data["layers"][1]["baseline"]["energy_j"] == content["layers"][1]["baseline"]["energy_j"]
+    expected = content["layers"][1]["baseline"]["energy_j"]
+    assert data["layers"][1]["baseline"]["energy_j"] == pytest.approx(expected, rel=1e-6)
     cost = content["cost"]["policy"]
     assert data["trials"] == [
         {"allocator": "ddpg", "score": 96.11, "bits": "8/8 4/3",
@@ -248,16 +250,15 @@ def test_charts_read_the_layers_and_trials(content: dict[str, Any]) -> None:
     ]  # fmt: skip
 
 
-def test_page_of_200_layers_is_under_3_mb(content: dict[str, Any]) -> None:
-    measured = _measured(content)["layers"][1]
-    full = [
-        {"bits": bits, "output_error": 0.123456789 / bits, "layer_error": 0.1 / 3, "lost": 1.5} for bits in range(2, 9)
+@pytest.mark.parametrize("count", [750, 5000])
+def test_page_of_200_layers_is_under_3_mb(count: int) -> None:
+    content = deep()  # every layer has sensitivities and alternatives
+    content["layers"] = [layer | {"name": f"{layer['name']}.{n}"} for n, layer in enumerate(content["layers"] * 2)][
+        :200
     ]
-    layer = measured | {"sensitivity": {"weight": full, "activation": full}}
-    layer |= {"energy_parts_j": dict.fromkeys(("compute", "on_chip", "off_chip", "leakage"), 1 / 3e7)}
-    content["layers"] = [layer | {"name": f"/features/features.{n}/conv/conv.0/Conv"} for n in range(200)]
-    trial = {"key": "k", "allocator": "ddpg", "bits": ["4/4"] * 200, "cost": content["cost"]["policy"], "accuracy": 9.0}
-    content["trials"] = [trial] * 5000
+    assert all(layer["sensitivity"]["weight"] and layer["alternatives"] for layer in content["layers"])
+    trial = content["trials"][0] | {"bits": ["4/4"] * 200}
+    content["trials"] = [trial] * count
     assert len(render_html(content).encode()) < 3e6
 
 
@@ -272,12 +273,25 @@ def test_figures_that_other_versions_add_are_shown(content: dict[str, Any]) -> N
     ]
     content["verification"]["consumers"] = [
         {"consumer": "openvino", "status": "absent", "detail": "not installed"},
-        {"consumer": "onnxruntime", "status": "refused", "detail": "no kernel for <Cast>"},
+        {
+            "consumer": "onnxruntime",
+            "status": "refused",
+            "detail": "no kernel for <Cast>",
+            "version": "1.24.0",
+            "file": "model.onnx",
+            "decides": True,
+            "ok": False,
+        },
+        {"consumer": "qonnx", "status": "differs", "detail": "layer 3", "decides": False, "ok": False},
     ]
+    content["cost"]["minimised"] = {"metric": "energy", "max_drop": 0.5}
     text = Page(render_html(content)).text
     assert "A step away" in text and "5/4 better by 0.50 points 5/4 loses 0.25 points*" in text and "2/4" not in text
     assert "openvino absent not installed" in text
-    assert "onnxruntime refused no kernel for <Cast>" in text
+    assert "onnxruntime refused 1.24.0, model.onnx no kernel for <Cast>" in text
+    assert "the least energy that was found to lose at most 0.50 points" in text
+    chips = re.findall(r'<span class="chip (\w*)">(absent|refused|differs)</span>', render_html(content))
+    assert chips[:3] == [("", "absent"), ("no", "refused"), ("maybe", "differs")]
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (1388, 1437), (1, 2)])
