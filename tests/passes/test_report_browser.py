@@ -70,10 +70,12 @@ SWITCH = """
 [...document.querySelectorAll('[data-switch="costs"] button')].find((b) => b.textContent === arguments[0]).click();
 return document.querySelector('[data-words="costs"]').textContent;
 """
-MARKED = """
-return [...document.querySelectorAll('[data-chart]')].filter((chart) => [...chart.querySelectorAll('path, circle')]
-  .some((shape) => shape.getAttribute('stroke') === '#f3c623')).map((chart) => chart.dataset.chart);
+IS_MARKED = """
+const charts = [...document.querySelectorAll('[data-chart]')];
+const marked = new Set(charts.filter((chart) => [...chart.querySelectorAll('path, circle')]
+  .some((shape) => shape.getAttribute('stroke') === '#f3c623')).map((chart) => chart.dataset.chart));
 """
+MARKED = f"{IS_MARKED} return [...marked];"
 
 
 def page(content: Report, folder: Path) -> Path:
@@ -161,7 +163,9 @@ def test_a_layer_picked_in_the_figure_is_marked_everywhere(browser: Browser, pag
     assert heights == pytest.approx([heights[0]] * len(heights), rel=0.02)
     browser.click(*bars[3][:2])
     assert browser.run(PICKED) == [3]
-    assert set(browser.run(MARKED)) == {"bits", "costs", "roofline", "sensitivity"}
+    everywhere = {"bits", "costs", "roofline", "sensitivity"}
+    browser.wait(f"{IS_MARKED} return marked.size === {len(everywhere)}")
+    assert set(browser.run(MARKED)) == everywhere
     panel = "return document.getElementById('panel').textContent"
     words = browser.run(panel)
     for expected in (
@@ -175,7 +179,7 @@ def test_a_layer_picked_in_the_figure_is_marked_everywhere(browser: Browser, pag
         browser.run("dispatchEvent(new KeyboardEvent('keydown', { key: arguments[0] }))", key)
         assert browser.run(PICKED) == picked
     assert browser.run("return document.getElementById('panel').hidden")
-    assert browser.run(MARKED) == []
+    browser.wait(f"{IS_MARKED} return marked.size === 0")
 
 
 def test_a_layer_picked_in_the_table_or_the_roofline(browser: Browser, pages: dict[str, Path]) -> None:
@@ -211,9 +215,8 @@ def test_a_trial_picked_shows_its_bits(browser: Browser, pages: dict[str, Path])
     browser.click(*browser.run(DOTS, "progress", "--a0")[0][:2])
     trial = next(t for t in resnet8()["trials"] if t["allocator"] == "uniform")
     number = resnet8()["trials"].index(trial) + 1
-    assert f"trial {number} (uniform)" in browser.run(
-        "return document.querySelector('[data-legend=\"bits\"]').textContent"
-    )
+    words = "document.querySelector('[data-legend=\"bits\"]').textContent"
+    browser.wait(f"return {words}.includes('trial {number} (uniform)')")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ function addChart(name, option, { slot = 0 } = {}) {
   let chart = null;
   const view = {
     name,
+    box,
     hidden: new Set(),
     draw() {
       // A chart that is not on the page yet, or too narrow to hold its axes, is drawn when it is.
@@ -71,6 +72,8 @@ function tooltip(properties) {
     extraCssText: "box-shadow: 0 6px 24px rgb(0 0 0 / .18); border-radius: 8px;", transitionDuration: 0, ...properties,
   };
 }
+// Steps of an axis: powers of two for bytes, whose prefixes are binary; elsewhere the library chooses.
+const stepOf = (unit, range) => (unit === "B" && range > 4 ? { interval: 2 ** Math.floor(Math.log2(range / 4)) } : {});
 const bandTip = (formatter) => tooltip({
   trigger: "axis", axisPointer: { type: "shadow", shadowStyle: { color: colour("ink"), opacity: 0.06 } },
   formatter: (entries) => formatter(entries[0].dataIndex),

@@ -24,6 +24,7 @@ function stacks(key) {
 }
 function costsOption(width, key) {
   const unit = COST_WORDS[key][1];
+  const highest = Math.max(...layers.flatMap((layer) => [sumOf(layer, key) || 0, sumOf(layer.baseline, key) || 0]));
   const series = stacks(key).flatMap((stack, place) => ["before", "after"].map((when) => ({
     name: stack.words, type: "bar", stack: when, barGap: "8%", barCategoryGap: "28%", barMaxWidth: 26, cursor: "pointer",
     data: layers.map((layer) => {
@@ -34,7 +35,7 @@ function costsOption(width, key) {
   })));
   return {
     grid: gridOf(width, 72),
-    xAxis: layerAxis(width), yAxis: axis({ type: "value", axisLabel: { formatter: (value) => brief(value, unit) } }),
+    xAxis: layerAxis(width), yAxis: axis({ type: "value", ...stepOf(unit, highest), axisLabel: { formatter: (value) => brief(value, unit) } }),
     tooltip: bandTip((index) => {
       const layer = layers[index], before = layer.baseline;
       const parts = stacks(key).length > 1 ? stacks(key).map((stack) => [stack.words, `${quantity(stack.value(before), unit)} → ${quantity(stack.value(layer), unit)}`]) : [];

@@ -74,6 +74,7 @@ function startRoofline() {
   const after = data.roofline ? layers.map((layer) => rooflinePoint(layer, layer)) : [];
   if (![...before, ...after].some(Boolean)) {
     box.closest("section").remove();
+    document.querySelector('[data-chart="trials"]').closest("section").classList.add("wide");
     return;
   }
   const view = addChart("roofline", (width) => {
