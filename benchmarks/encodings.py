@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.subjects import NAMES, Subject, drawn, model_file
-from haqc import onnxfile
+from haqc.content import Content
 from haqc.formats import ENCODINGS_FILES
 from haqc.gap import gap_between
 from haqc.mirror.quantised import QuantisedMirror
@@ -87,7 +87,7 @@ def _gap(subject: Subject, network: QuantisedMirror, emission: Emission, schema:
     given = {"": document} | dict(zip(network.mirror.inputs, inputs, strict=True))
     outputs = network.mirror.outputs
     assert AIMET.interpreter is not None
-    answer = AIMET.run(AIMET.interpreter, onnxfile.serialise(emission.model), given, outputs, 1)
+    answer = AIMET.run(AIMET.interpreter, Content.of(emission.model), given, outputs, 1)
     expected = network.probe(inputs).outputs
     return max(gap_between(answer.outputs[name], expected[name]) for name in outputs)
 
