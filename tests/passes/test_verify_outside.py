@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from haqc.content import Content
 from haqc.passes.verify import outside, verify_openvino
 from haqc.passes.verify.openvino import OPENVINO
 from haqc.passes.verify.outside import OutsideRuntime, RuntimeRefuses
@@ -29,7 +30,7 @@ INPUTS = {"a/b": np.arange(4.0), "c": np.ones(4)}
 
 def ran(tmp_path: Path, script: str, interpreter: str = sys.executable) -> outside.Answer:
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
-    return OutsideRuntime("numpy", tmp_path / "script.py").run(interpreter, b"1.2", INPUTS, ["y"], 2)
+    return OutsideRuntime("numpy", tmp_path / "script.py").run(interpreter, Content(b"1.2"), INPUTS, ["y"], 2)
 
 
 def test_arrays_come_back(tmp_path: Path) -> None:
