@@ -73,7 +73,11 @@ function tooltip(properties) {
   };
 }
 // Steps of an axis: powers of two for bytes, whose prefixes are binary; elsewhere the library chooses.
-const stepOf = (unit, range) => (unit === "B" && range > 4 ? { interval: 2 ** Math.floor(Math.log2(range / 4)) } : {});
+function stepsOf(unit, low, high) {
+  if (unit !== "B" || high - low <= 4) return {};
+  const interval = 2 ** Math.floor(Math.log2((high - low) / 4));
+  return { interval, min: Math.floor(low / interval) * interval, max: Math.ceil(high / interval) * interval };
+}
 const bandTip = (formatter) => tooltip({
   trigger: "axis", axisPointer: { type: "shadow", shadowStyle: { color: colour("ink"), opacity: 0.06 } },
   formatter: (entries) => formatter(entries[0].dataIndex),

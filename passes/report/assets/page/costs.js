@@ -35,7 +35,7 @@ function costsOption(width, key) {
   })));
   return {
     grid: gridOf(width, 72),
-    xAxis: layerAxis(width), yAxis: axis({ type: "value", ...stepOf(unit, highest), axisLabel: { formatter: (value) => brief(value, unit) } }),
+    xAxis: layerAxis(width), yAxis: axis({ type: "value", ...stepsOf(unit, 0, highest), axisLabel: { formatter: (value) => brief(value, unit) } }),
     tooltip: bandTip((index) => {
       const layer = layers[index], before = layer.baseline;
       const parts = stacks(key).length > 1 ? stacks(key).map((stack) => [stack.words, `${quantity(stack.value(before), unit)} → ${quantity(stack.value(layer), unit)}`]) : [];

@@ -35,7 +35,7 @@ function trialsOption(width, key, view) {
   const line = (entry) => ({ silent: true, symbol: "none", lineStyle: { color: colour("muted"), type: "dashed", width: 1.2 }, label: { color: colour("muted"), fontSize: 11 }, ...entry });
   return {
     grid: { left: 64, right: 22, top: 26, bottom: 46 },
-    xAxis: axis({ type: "value", scale: true, ...stepOf(unit, Math.max(...costs) - Math.min(...costs)), name: FIGURES[key][0], nameLocation: "middle", nameGap: 28, max: (range) => Math.max(range.max, limit ? limit.limit : range.max) + 0.05 * (range.max - range.min), axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: (value) => brief(value, unit) } }),
+    xAxis: axis({ type: "value", scale: true, name: FIGURES[key][0], nameLocation: "middle", nameGap: 28, max: (range) => Math.max(range.max, limit ? limit.limit : range.max) + 0.05 * (range.max - range.min), ...stepsOf(unit, Math.min(...costs), Math.max(...costs)), axisLabel: { showMinLabel: false, showMaxLabel: false, formatter: (value) => brief(value, unit) } }),
     yAxis: axis({ type: "value", scale: true, axisLabel: { formatter: (value) => (data.unit === "%" ? `${Number(value.toFixed(1))} %` : `${Number(value.toPrecision(4))}`) } }),
     tooltip: tooltip({ trigger: "item", formatter: (entry) => (entry.seriesName === "best" ? bestTip(entry.name) : trialTip(entry.value[2])) }),
     series: [
