@@ -1,0 +1,93 @@
+"""Where the processor time of a compile goes: ``python -m benchmarks.profile MODEL [options of haqc compile]``.
+
+The jobs run in this process, one after the other, so that the time of each kind is known: seconds of the processor, not
+of the clock. What the search takes itself is what is left of it when the scores are taken away: the allocators, the
+agent's networks, its predictor, the integer program, and all prices.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+from unittest.mock import patch
+
+from haqc.cli import main as haqc
+from haqc.passes.search import search
+from haqc.workbench import Bench, Worker
+from haqc.workers import Job
+
+PLACES = ("haqc.compiler", "haqc.stages")
+KINDS = {
+    "tune_float": "fine-tunes of the float network",
+    "shares": "sensitivities",
+    "score": "scores of the search, fine-tunes included",
+    "rescore": "scores of the finalists, fine-tunes included",
+    "tune": "fine-tune of the winner",
+    "recover": "reconstruction of the winner",
+}
+SEARCH = "the search itself: allocators, agent, prices"
+REST = "everything else: reading, grids, emission, verification, report"
+
+
+class TimedPool:
+    """Runs jobs in this process, and books the time of each on its kind."""
+
+    def __init__(self, bench: Bench, spent_s: dict[str, float]) -> None:
+        self._worker, self._spent_s = Worker(bench), spent_s
+
+    def __enter__(self) -> TimedPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        advance: Callable[[int], None] = lambda samples: None,
+        finished: Callable[[int, Any], None] = lambda index, result: None,
+    ) -> list[Any]:
+        """Runs jobs one after the other."""
+        results: list[Any] = []
+        for index, job in enumerate(jobs):
+            begun_s = time.process_time()
+            results.append(getattr(self._worker, job.method)(*job.arguments, advance))
+            self._spent_s[KINDS[job.method]] += time.process_time() - begun_s
+            finished(index, results[-1])
+        return results
+
+
+def main() -> None:
+    spent_s = dict.fromkeys((*KINDS.values(), SEARCH), 0.0)
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        scores = KINDS["score"]
+        begun_s, before_s = time.process_time(), spent_s[scores]
+        found = search(*arguments, **options)
+        spent_s[SEARCH] += time.process_time() - begun_s - (spent_s[scores] - before_s)
+        return found
+
+    sys.argv = ["haqc", "compile", *sys.argv[1:]]
+    for place in PLACES:
+        patch(f"{place}.WorkerPool", lambda bench, count: TimedPool(bench, spent_s)).start()
+    patch("haqc.stages.search", timed).start()
+    begun_s = time.process_time()
+    try:
+        haqc()
+    except SystemExit as end:
+        if end.code:
+            raise
+    whole_s = time.process_time() - begun_s
+    spent_s[REST] = whole_s - sum(spent_s.values())
+    print("| part | CPU s | share |\n|---|---|---|")
+    for part, part_s in sorted(spent_s.items(), key=lambda entry: -entry[1]):
+        print(f"| {part} | {part_s:.1f} | {100 * part_s / whole_s:.1f} % |")
+
+
+if __name__ == "__main__":
+    main()
