@@ -79,11 +79,13 @@ def test_without_a_compiler_the_option_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the C++ compiler, beside whatever else runs
 def test_a_compile_with_the_option(haqc: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker process compiles the graph, and a folder is not resumed without the option it was begun with."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))
     arguments = ("compile", DIGITS, *EDGE, "-b", "energy=0.6", "--evaluations", "2", "--finetune", "0")
+    arguments = (*arguments, "--allocator", "greedy")
     out = tmp_path / "out"
     done = haqc(*arguments, "--torch-compile", "--jobs", "1", "--reconstruct", "96", "--out", out)
     assert done.code == 0, done
