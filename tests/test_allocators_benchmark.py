@@ -15,6 +15,7 @@ from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
 from benchmarks.allocators.table import tables
+from benchmarks.allocators.verdicts import uniform_room
 from benchmarks.networks import Network
 from haqc.passes.search import SearchOptions
 from haqc.policy import Policy
@@ -83,6 +84,18 @@ def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
     assert any("best, or within two paired standard errors" in line and "1 of 2" in line for line in lines)
     assert any(line.startswith("| ddpg | 2 | 60 | 7.5 | 1.50 | 80.00 | 75.00 | 1 | 1 |") for line in lines)
     assert f"| {CELL.name} | +5.00 |" in lines  # medians 75 and 70
+
+
+def test_the_agent_is_held_to_the_uniform_policy_that_the_budget_is_named_after(tmp_path: Path) -> None:
+    cell = UNIFORM[0]
+    keep(tmp_path, cell, 0, {name: list(range(30)) for name in allocators(cell)} | {"ddpg": list(range(24))})
+    uniform = {"count": 100, "wrong": list(range(28)), "search": 80.0, "cpu_s": 1.0}
+    floating = {"count": 100, "wrong": list(range(20)), "original": list(range(25)), "search": 80.0, "cpu_s": 1.0}
+    (tmp_path / f"{cell.name}-stated.json").write_text(json.dumps({"key": "u", "widths": {}}), encoding="utf-8")
+    for name, content in ((f"tuned-{cell.network}-6000-u", uniform), (f"float-{cell.network}-6000", floating)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    (line,) = [line for line in uniform_room(Results(tmp_path)).splitlines() if line.startswith(f"| {cell.name}")]
+    assert line.startswith(f"| {cell.name} | 0 | 80.00 | 72.00 | -2.00 ± 1.41 | -2.00 ± 1.41 | +4.00 ± 1.97 | +50% |")
 
 
 @pytest.mark.slow

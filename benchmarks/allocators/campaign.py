@@ -60,6 +60,8 @@ class Campaign:
         the same fine-tune, where it is asked for.
         """
         rows = list(found.get("allocators", {}).values())
+        if cell.is_uniform:
+            rows.append(self._kept(f"{cell.name}-stated", lambda: self._stated(cell)))
         for row in [max(rows, key=lambda row: row["score"])] if cell.is_headline and rows else rows:
             self._final(cell, row)
         if cell.is_uniform or cell.is_headline:
@@ -82,6 +84,11 @@ class Campaign:
             return measured(ground, row["widths"], recipe_of(cell, ground.bench))
 
         self._kept(f"tuned-{cell.network}-{trained_on(cell)}-{row['key']}", make)
+
+    def _stated(self, cell: Cell) -> dict[str, Any]:
+        """Gives the uniform policy whose cost the budget is; the uniform allocator may prefer another."""
+        policy = self.ground(cell.network).stated(cell)
+        return {"key": policy.key, "widths": dict(policy.widths)}
 
     def _measure_float(self, cell: Cell) -> dict[str, Any]:
         ground = self.ground(cell.network)

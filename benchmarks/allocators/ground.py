@@ -17,6 +17,7 @@ from haqc.budget import Budget, Demand
 from haqc.enlarge import enlarge
 from haqc.folder import OutputFolder
 from haqc.passes.search.feasibility import cheapest
+from haqc.policy import Policy
 from haqc.preparation import grids, prepare
 from haqc.problem import Problem
 from haqc.workbench import Bench, Worker
@@ -98,13 +99,16 @@ class Ground:
         plain = self.subject.problem
         return Problem.of(request, plain.model, plain.graph, targets.load(target))
 
+    def stated(self, cell: Cell) -> Policy:
+        """Gives the uniform policy whose cost is the budget of a cell."""
+        return self.priced(cell.target).space.uniform(int(cell.level[1]), int(cell.level[3]))
+
     def problem(self, cell: Cell) -> Problem:
         """Gives the space, the prices and the budget of a cell."""
         problem = self.priced(cell.target)
         full = problem.baseline.value(cell.metric)
         if cell.is_uniform:
-            policy = problem.space.uniform(int(cell.level[1]), int(cell.level[3]))
-            share = problem.table.price(policy).value(cell.metric) / full
+            share = problem.table.price(self.stated(cell)).value(cell.metric) / full
         elif cell.is_headline:
             share = float(cell.level)
         else:

@@ -66,6 +66,12 @@ class Results:
         contents = (self._read(f"{cell.name}-{seed}") for seed in range(100))
         return next((str(content["budget"]) for content in contents if content is not None), "")
 
+    def stated(self, cell: Cell) -> np.ndarray | None:
+        """Gives what the uniform policy gets right whose cost is the budget of a cell."""
+        named = self._read(f"{cell.name}-stated")
+        tuned = None if named is None else self._read(f"tuned-{cell.network}-{trained_on(cell)}-{named['key']}")
+        return None if tuned is None else _right(tuned)
+
     def long(self, cell: Cell) -> Found | None:
         """Gives what the paper's agent found with ten times the evaluations."""
         content = self._read(f"{cell.name}-haq")
