@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def reserve() -> None:
@@ -25,3 +28,32 @@ def reserve() -> None:
     sys.stdout = io.TextIOWrapper(
         os.fdopen(own, "wb"), encoding=given.encoding, errors=given.errors, line_buffering=given.line_buffering
     )
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Leads descriptor 1 nowhere for a while: a solver may print remarks that none of its options turns off.
+
+    What others printed before still comes out, and what they print afterwards.
+    """
+    try:
+        _flush()
+        own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is no descriptor 1, so nothing is printed on it
+        yield
+        return
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(own, 1)
+        os.close(own)
+
+
+def _flush() -> None:
+    """Empties Python's buffer, and that of C, which keeps what it prints until there is much of it."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    ctypes.CDLL(None).fflush(None)

@@ -53,6 +53,7 @@ LAYERS = tuple(
         result
         scores
         searchlog
+        stdout
         sweeping
         target
         terms
@@ -135,7 +136,6 @@ LAYERS = tuple(
         figures
         fitview
         inspectview
-        stdout
         steps
         targetview
         terminal

@@ -30,3 +30,25 @@ def test_a_closed_standard_output_or_error_is_no_mistake() -> None:
             f"{sys.executable} -m haqc --version {closed}", shell=True, capture_output=True, check=False
         )
         assert done.returncode == 0
+
+
+MUTED = """
+import ctypes, os
+from haqc import stdout
+C = ctypes.CDLL(None)
+print("before")
+C.puts(b"early")
+with stdout.muted():
+    C.puts(b"remark")
+    os.write(1, b"remark")
+C.puts(b"late")
+print("after", flush=True)
+"""
+
+
+def test_a_muted_solver_prints_nothing_and_others_lose_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", MUTED], capture_output=True, check=True)
+    assert sorted(done.stdout.decode().split()) == ["after", "before", "early", "late"]
+    assert done.stderr == b""
+    closed = subprocess.run(f"{sys.executable} -c '{MUTED}' 1>&-", shell=True, capture_output=True, check=False)
+    assert b"remark" not in closed.stderr

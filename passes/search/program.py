@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
+from haqc import stdout
 from haqc.budget import Limit, Metric
 from haqc.passes.search.problem import Problem, Widths
 from haqc.terms import Reals, Term, Terms
@@ -82,13 +83,14 @@ class Program:
             costs[column] = weight[pair] * scale
         for room in (1.0, 1.0 - _TIGHTER):
             rows = [*self._rows, *self._budget(room), *self._distances(others, apart)]
-            found = milp(
-                costs,
-                integrality=np.ones(len(costs)),
-                bounds=Bounds(0.0, np.array(self._highest)),
-                constraints=_constraint(rows, len(costs)),
-                options={"node_limit": NODE_LIMIT, "mip_rel_gap": 0.0},
-            )
+            with stdout.muted():
+                found = milp(
+                    costs,
+                    integrality=np.ones(len(costs)),
+                    bounds=Bounds(0.0, np.array(self._highest)),
+                    constraints=_constraint(rows, len(costs)),
+                    options={"node_limit": NODE_LIMIT, "mip_rel_gap": 0.0},
+                )
             if found.x is None:
                 return None
             widths = {tensor: bits for (tensor, bits), column in self._column.items() if found.x[column] > 0.5}
