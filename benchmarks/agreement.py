@@ -147,7 +147,8 @@ def _outcome(
 
 
 def _classes(network: Mirror | QuantisedMirror, scores: str, split: Split) -> npt.NDArray[np.int64]:
-    return outputs(network, scores, split, 64).argmax(1)
+    classes: npt.NDArray[np.int64] = outputs(network, scores, split, 64).argmax(1)
+    return classes
 
 
 def _policies(space: Space) -> Iterator[Policy]:

@@ -6,9 +6,11 @@ import ast
 import re
 import sysconfig
 from collections.abc import Iterator
+from email.message import Message
 from importlib import metadata, resources
 from pathlib import Path
 from pydoc_data import topics
+from typing import cast
 
 SENTENCES = 2
 """Sentences of one passage."""
@@ -51,7 +53,7 @@ def _texts() -> Iterator[tuple[str, str]]:
         if file.name.endswith(".rst"):
             yield f"scikit-learn {file.name}", file.read_text(encoding="utf-8")
     for distribution in metadata.distributions():
-        yield f"package {distribution.name.lower()}", str(distribution.metadata.get_payload() or "")
+        yield f"package {distribution.name.lower()}", str(cast(Message, distribution.metadata).get_payload() or "")
 
 
 def _docstrings(source: str) -> str:

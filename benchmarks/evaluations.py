@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -113,11 +114,11 @@ def row(name: str, bench: Bench, space: Space, rounds: int) -> None:
     quick, plain, late = [], [], []
     for index in range(rounds + 1):  # the first round builds what the others reuse
         policy = drawn(start, len(space.free))
-        scored, seconds = timed(lambda policy=policy: worker.score(dict(policy.widths), ignore))
-        expected, plain_seconds = timed(lambda policy=policy: plainly(bench, policy))
+        scored, seconds = timed(partial(by_worker, worker, policy))
+        expected, plain_seconds = timed(partial(plainly, bench, policy))
         assert abs(scored - expected) <= (0.4 if not bench.short.samples else 3), (scored, expected)
         near = drawn(start, 4)
-        _, late_seconds = timed(lambda policy=near: worker.score(dict(policy.widths), ignore))
+        _, late_seconds = timed(partial(by_worker, worker, near))
         if index:
             quick.append(seconds)
             plain.append(plain_seconds)
@@ -137,9 +138,9 @@ def compiled_row(name: str, bench: Bench, space: Space, rounds: int) -> None:
     for index in range(rounds + 1):  # the first round compiles, and builds what the others reuse
         policy = space.policy({c.operand.tensor: int(generator.choice(c.widths)) for c in space.free})
         before = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        score, seconds = timed(lambda policy=policy: graph.score(dict(policy.widths), ignore))
+        score, seconds = timed(partial(by_worker, graph, policy))
         after = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        expected, other_seconds = timed(lambda policy=policy: usual.score(dict(policy.widths), ignore))
+        expected, other_seconds = timed(partial(by_worker, usual, policy))
         if index:
             spent.append(seconds)
             others.append(other_seconds)
@@ -149,6 +150,11 @@ def compiled_row(name: str, bench: Bench, space: Space, rounds: int) -> None:
     each, other = (1e3 * min(times) for times in (spent, others))
     cells = name, f"{first:.0f}", f"{each:.0f}", f"{other:.0f}", f"{other / each:.2f}", f"{equal} of {rounds}"
     print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def by_worker(worker: Worker, policy: Policy) -> float:
+    """Scores a policy as a search does."""
+    return worker.score(dict(policy.widths), ignore)
 
 
 def plainly(bench: Bench, policy: Policy) -> float:

@@ -53,7 +53,8 @@ class Autoencoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 1, 28, 28] to what they should look like."""
-        return self.decode(self.spread(self.encode(image)).reshape(-1, 24, 7, 7))
+        made: Tensor = self.decode(self.spread(self.encode(image)).reshape(-1, 24, 7, 7))
+        return made
 
 
 def main() -> None:
@@ -128,10 +129,10 @@ def fit(network: nn.Module, images: Tensor, epochs: int, loss_of: Callable[[Tens
             nn.init.kaiming_normal_(parameter)
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
     for _ in range(epochs):
-        for index in torch.randperm(len(images)).split(BATCH):
+        for index in torch.split(torch.randperm(len(images)), BATCH):
             loss = loss_of(images[index], network(images[index]), index)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     network.eval()
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -90,7 +91,7 @@ class Builder:
         )
         return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
-    def _append(self, op: str, weight: tuple[int, ...] = (), **attributes: object) -> None:
+    def _append(self, op: str, weight: tuple[int, ...] = (), **attributes: Any) -> None:
         name = f"{op.lower()}{len(self._nodes)}"
         inputs = [self._last]
         for suffix, shape in (("w", weight), ("b", weight[:1])):

@@ -71,8 +71,19 @@ def main() -> None:
     arguments = parser.parse_args()
     networks = real_networks(arguments.out)
     budgets = (("edge", "energy=0.5"), ("cloud", "latency=0.51"), ("edge", "latency=0.51"), ("cloud", "size=0.5"))
-    titles = ("network", "target", "budget", "reached", "float", "float fine-tuned", "emitted", "difference")
-    titles += ("found by", "bits", "s")
+    titles = (
+        "network",
+        "target",
+        "budget",
+        "reached",
+        "float",
+        "float fine-tuned",
+        "emitted",
+        "difference",
+        "found by",
+        "bits",
+        "s",
+    )
     print("| " + " | ".join(titles) + " |")
     print("|" + "---|" * len(titles))
     for network in networks:

@@ -55,17 +55,16 @@ def chain(blocks: int) -> onnx.ModelProto:
         names = [f"block{index}.{part}" for part in ("depthwise", "pointwise")]
         for name, shape in zip(names, shapes, strict=True):
             weights.append(numpy_helper.from_array(random.normal(0, 0.3, shape).astype(np.float32), f"{name}.weight"))
-        attributes = {"pads": [1] * 4, "group": CHANNELS}
         nodes += [
-            helper.make_node("Conv", [x, f"{names[0]}.weight"], [names[0]], names[0], **attributes),
+            helper.make_node("Conv", [x, f"{names[0]}.weight"], [names[0]], names[0], pads=[1] * 4, group=CHANNELS),
             helper.make_node("Relu", [names[0]], [f"{names[0]}.relu"], f"{names[0]}.relu"),
             helper.make_node("Conv", [f"{names[0]}.relu", f"{names[1]}.weight"], [names[1]], names[1]),
             helper.make_node("Add", [names[1], x], [f"block{index}.add"], f"block{index}.add"),
         ]
         x = f"block{index}.add"
-    shape = ["batch", CHANNELS, 8, 8]
-    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
-    outputs = [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)]
+    extents: list[str | int] = ["batch", CHANNELS, 8, 8]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, extents)]
+    outputs = [helper.make_tensor_value_info(x, TensorProto.FLOAT, extents)]
     graph = helper.make_graph(nodes, "chain", inputs, outputs, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 

@@ -29,8 +29,18 @@ from haqc import onnxfile
 from haqc.passes.emit import emit_qcdq
 from haqc.passes.verify import kernels
 
-TITLES = ("network", "float ms", "static 8-bit ms", "mixed ms", "mixed / static", "float / mixed", "float / static")
-TITLES += ("layers in float", "emitted in s", "memory x model")
+TITLES = (
+    "network",
+    "float ms",
+    "static 8-bit ms",
+    "mixed ms",
+    "mixed / static",
+    "float / mixed",
+    "float / static",
+    "layers in float",
+    "emitted in s",
+    "memory x model",
+)
 WARM_ROUNDS = 5
 
 

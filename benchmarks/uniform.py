@@ -56,7 +56,7 @@ class Silent:
         """Gives a bar that is not shown."""
         return self
 
-    def advance(self, done: int, note: str = "") -> None:
+    def advance(self, count: int = 1, note: str = "") -> None:
         """Drops progress."""
 
 

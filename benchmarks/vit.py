@@ -67,7 +67,7 @@ def train(images: Tensor, labels: Tensor, seed: int, epochs: int = EPOCHS) -> nn
         for chosen in torch.randperm(len(images))[: steps * BATCH].reshape(steps, BATCH):
             loss = F.cross_entropy(model(flipped(images[chosen])), labels[chosen], label_smoothing=0.05)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()
@@ -84,7 +84,7 @@ def flipped(images: Tensor) -> Tensor:
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Gives the share of images classified correctly, in percent."""
     with torch.no_grad():
-        answers = torch.cat([model(part).argmax(1) for part in images.split(500)])
+        answers = torch.cat([model(part).argmax(1) for part in torch.split(images, 500)])
     return 100 * float((answers == labels).float().mean())
 
 

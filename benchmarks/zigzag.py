@@ -68,7 +68,7 @@ def asked(python: Path, hardware: BitComposable, layers: Sequence[Layer]) -> dic
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         # -P: else ZigZag's package would be this file, which lies beside the script and has its name.
-        command = [python, "-P", ESTIMATE, answer]
+        command: list[str | Path] = [python, "-P", ESTIMATE, answer]
         text = json.dumps(question)
         done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=folder, check=False)
         if done.returncode:

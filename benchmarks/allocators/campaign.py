@@ -17,7 +17,7 @@ from benchmarks.allocators.ground import Ground
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
-from benchmarks.allocators.specialisation import priced
+from benchmarks.allocators.specialisation import Prices, priced
 from benchmarks.allocators.transformer import transformer
 from benchmarks.allocators.verdicts import finished
 from benchmarks.networks import real_networks
@@ -69,7 +69,8 @@ class Campaign:
 
     def price(self) -> None:
         """Prices every policy that was measured on the targets that it was not searched for."""
-        results, rows = Results(self.out), {}
+        results = Results(self.out)
+        rows: Prices = {}
         for name in {cell.network for cell, _, _ in finished(results, GRID)}:
             rows |= priced(self.ground(name), results)
         self._write("prices", rows)

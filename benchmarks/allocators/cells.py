@@ -59,15 +59,14 @@ UNIFORM = tuple(
     Cell(network, "edge", "energy", level) for network in ("resnet8", "fashion") for level in UNIFORM_LEVELS
 )
 OTHERS = (Cell("resnet8", "bitfusion", "energy", "30"), Cell("vit", "edge", "energy", "30"))
+_HEADLINES: tuple[tuple[str, Metric, str], ...] = (
+    ("edge", "energy", "0.52"),
+    ("edge", "latency", "0.51"),
+    ("cloud", "latency", "0.51"),
+    ("cloud", "energy", "0.52"),
+)
 HEADLINE = tuple(
-    Cell(network, target, metric, level)
-    for network in ("resnet8", "fashion")
-    for target, metric, level in (
-        ("edge", "energy", "0.52"),
-        ("edge", "latency", "0.51"),
-        ("cloud", "latency", "0.51"),
-        ("cloud", "energy", "0.52"),
-    )
+    Cell(network, target, metric, level) for network in ("resnet8", "fashion") for target, metric, level in _HEADLINES
 )
 """HAQ's budgets on its two targets; the best policy of all allocators is trained for long."""
 

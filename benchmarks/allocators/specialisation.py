@@ -47,8 +47,10 @@ def specialisation(results: Results) -> str:
         "ahead of cloud's",
         "cost on edge: edge's",
         "cloud's",
+        "cost on cloud: edge's",
+        "cloud's",
+        "own is cheapest",
     )
-    titles += ("cost on cloud: edge's", "cloud's", "own is cheapest")
     return markdown(titles, (row for row in rows if row))
 
 

@@ -23,7 +23,8 @@ class Attention(nn.Module):
         query, key, value = self._split(self.query(x)), self._split(self.key(x)), self._split(self.value(x))
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         mixed = torch.softmax(scores + mask, -1) @ value
-        return self.output(mixed.permute(0, 2, 1, 3).reshape(x.shape))
+        result: Tensor = self.output(mixed.permute(0, 2, 1, 3).reshape(x.shape))
+        return result
 
     def _split(self, x: Tensor) -> Tensor:
         batch, tokens, width = x.shape
@@ -44,7 +45,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Keeps the shape [batch, tokens, width]."""
         x = self.norm1(x + self.attention(x, mask))
-        return self.norm2(x + self.project(F.gelu(self.expand(x))))
+        result: Tensor = self.norm2(x + self.project(F.gelu(self.expand(x))))
+        return result
 
 
 class Bert(nn.Module):
@@ -69,7 +71,7 @@ class Bert(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Maps token ids and a mask of ones and zeros, both [batch, tokens], to [batch, tokens, width]."""
         position = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
-        x = self.words(input_ids) + self.positions(position) + self.types(torch.zeros_like(input_ids))
+        x: Tensor = self.words(input_ids) + self.positions(position) + self.types(torch.zeros_like(input_ids))
         x = self.norm(x)
         mask = (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * torch.finfo(x.dtype).min
         for block in self.blocks:

@@ -49,4 +49,4 @@ def haqc(*arguments: str | Path | int) -> Run:
             stream.seek(0)
             texts.append(stream.read().decode(errors="replace"))
     kilobytes = usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
-    return Run(process.returncode, *texts, usage.ru_utime + usage.ru_stime, kilobytes * 1024)
+    return Run(process.returncode, texts[0], texts[1], usage.ru_utime + usage.ru_stime, kilobytes * 1024)

@@ -33,7 +33,8 @@ class Block(nn.Module):
         """Keeps the shape [batch, channels, height, width]."""
         y = self.norm(self.filter(x).permute(0, 2, 3, 1))
         y = self.scale * self.project(F.gelu(self.expand(y)))
-        return x + y.permute(0, 3, 1, 2)
+        result: Tensor = x + y.permute(0, 3, 1, 2)
+        return result
 
 
 class ConvNeXt(nn.Module):
@@ -59,4 +60,5 @@ class ConvNeXt(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 3, height, width] to logits [batch, classes]."""
-        return self.classifier(self.norm(self.features(image)).flatten(1))
+        logits: Tensor = self.classifier(self.norm(self.features(image)).flatten(1))
+        return logits

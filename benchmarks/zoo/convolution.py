@@ -37,7 +37,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [batch, channels, height, width] to the same shape."""
-        return x * self.gate(self.expand(self.activation(self.reduce(self.pool(x)))))
+        result: Tensor = x * self.gate(self.expand(self.activation(self.reduce(self.pool(x)))))
+        return result
 
 
 class InvertedResidual(nn.Module):
@@ -72,4 +73,5 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [batch, channels_in, height, width] to [batch, channels, height / stride, width / stride]."""
-        return x + self.body(x) if self.adds else self.body(x)
+        result: Tensor = x + self.body(x) if self.adds else self.body(x)
+        return result

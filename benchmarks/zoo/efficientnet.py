@@ -48,4 +48,5 @@ class EfficientNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 3, height, width] to logits [batch, classes]."""
-        return self.classifier(self.features(image))
+        logits: Tensor = self.classifier(self.features(image))
+        return logits

@@ -32,7 +32,8 @@ class Attention(nn.Module):
         lowest = torch.finfo(scores.dtype).min
         scores = torch.where(self.mask[:, :, :tokens, :tokens], scores, torch.full([], lowest, dtype=scores.dtype))
         mixed = F.softmax(scores, -1) @ value
-        return self.project(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        result: Tensor = self.project(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return result
 
 
 class Block(nn.Module):
@@ -49,7 +50,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape [batch, tokens, width]."""
         x = x + self.attention(self.norm1(x))
-        return x + self.project(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
+        result: Tensor = x + self.project(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
+        return result
 
 
 class Gpt2(nn.Module):
@@ -72,4 +74,5 @@ class Gpt2(nn.Module):
         x = self.words(input_ids) + self.positions(torch.arange(input_ids.shape[1], device=input_ids.device))
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x))
+        logits: Tensor = self.head(self.norm(x))
+        return logits

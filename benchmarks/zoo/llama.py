@@ -44,7 +44,8 @@ class Attention(nn.Module):
         key = self._repeat(rotate(self._split(self.key(x), self.key_heads), cosine, sine))
         value = self._repeat(self._split(self.value(x), self.key_heads))
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.output(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        result: Tensor = self.output(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return result
 
     def _split(self, x: Tensor, heads: int) -> Tensor:
         return x.view(x.shape[0], x.shape[1], heads, self.size).transpose(1, 2)
@@ -70,7 +71,8 @@ class Block(nn.Module):
         """Keeps the shape [batch, tokens, width]."""
         x = x + self.attention(self.norm1(x), cosine, sine)
         y = self.norm2(x)
-        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+        result: Tensor = x + self.down(F.silu(self.gate(y)) * self.up(y))
+        return result
 
 
 class Llama(nn.Module):
@@ -104,4 +106,5 @@ class Llama(nn.Module):
         x = self.words(input_ids)
         for block in self.blocks:
             x = block(x, cosine, sine)
-        return self.head(self.norm(x))
+        logits: Tensor = self.head(self.norm(x))
+        return logits

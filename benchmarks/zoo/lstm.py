@@ -19,4 +19,5 @@ class LstmTagger(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         """Maps token ids [batch, tokens] to logits [batch, tokens, tags]."""
         states, _ = self.lstm(self.words(input_ids))
-        return self.head(states)
+        logits: Tensor = self.head(states)
+        return logits

@@ -20,7 +20,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape [batch, tokens, width]."""
         x = x + self.over_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.over_channels(self.norm2(x))
+        result: Tensor = x + self.over_channels(self.norm2(x))
+        return result
 
 
 class Mixer(nn.Module):
@@ -46,4 +47,5 @@ class Mixer(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 3, resolution, resolution] to logits [batch, classes]."""
         x = self.patches(image).flatten(2).transpose(1, 2)
-        return self.head(self.norm(self.blocks(x)).mean(1))
+        logits: Tensor = self.head(self.norm(self.blocks(x)).mean(1))
+        return logits

@@ -31,4 +31,5 @@ class MobileNetV2(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 3, height, width] to logits [batch, classes]."""
-        return self.classifier(self.features(image).mean((2, 3)))
+        logits: Tensor = self.classifier(self.features(image).mean((2, 3)))
+        return logits

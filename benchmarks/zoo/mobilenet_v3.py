@@ -57,7 +57,8 @@ class MobileNetV3(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 3, height, width] to logits [batch, classes]."""
-        return self.classifier(self.features(image).flatten(1))
+        logits: Tensor = self.classifier(self.features(image).flatten(1))
+        return logits
 
 
 def _excite(channels: int) -> nn.Module:

@@ -23,7 +23,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [batch, channels_in, height, width] to [batch, channels, height / stride, width / stride]."""
-        return self.activation(self.body(x) + self.shortcut(x))
+        result: Tensor = self.activation(self.body(x) + self.shortcut(x))
+        return result
 
 
 class ResNet(nn.Module):
@@ -42,4 +43,5 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps images [batch, 3, height, width] to logits [batch, classes]."""
-        return self.head(self.blocks(self.stem(image)))
+        logits: Tensor = self.head(self.blocks(self.stem(image)))
+        return logits

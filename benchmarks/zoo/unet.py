@@ -35,4 +35,5 @@ class UNet(nn.Module):
             kept.append(x)
         for up, merge, shortcut in zip(self.up, self.merge, kept[-2::-1], strict=True):
             x = merge(torch.cat([shortcut, up(x)], 1))
-        return self.head(x)
+        scores: Tensor = self.head(x)
+        return scores

@@ -22,7 +22,8 @@ class Attention(nn.Module):
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)
         mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.project(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        result: Tensor = self.project(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return result
 
 
 class Block(nn.Module):
@@ -38,7 +39,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape [batch, tokens, width]."""
         x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
 
 
 class VisionTransformer(nn.Module):
@@ -55,7 +57,7 @@ class VisionTransformer(nn.Module):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(channels, width, patch, patch)
+        self.patches: nn.Module = nn.Conv2d(channels, width, patch, patch)  # or several, for small images
         self.token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.position = nn.Parameter(torch.randn(1, (resolution // patch) ** 2 + 1, width) * 0.02)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
@@ -66,4 +68,5 @@ class VisionTransformer(nn.Module):
         """Maps images [batch, channels, resolution, resolution] to logits [batch, classes]."""
         x = self.patches(image).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.position
-        return self.head(self.norm(self.blocks(x))[:, 0])
+        logits: Tensor = self.head(self.norm(self.blocks(x))[:, 0])
+        return logits

@@ -17,12 +17,10 @@ class Csp(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, depth: int, *, adds: bool) -> None:
         super().__init__()
-        self.half, self.adds = channels // 2, adds
+        half, self.adds = channels // 2, adds
         self.enter = conv(channels_in, channels)
-        self.pairs = nn.ModuleList(
-            nn.Sequential(conv(self.half, self.half, 3), conv(self.half, self.half, 3)) for _ in range(depth)
-        )
-        self.leave = conv((2 + depth) * self.half, channels)
+        self.pairs = nn.ModuleList(nn.Sequential(conv(half, half, 3), conv(half, half, 3)) for _ in range(depth))
+        self.leave = conv((2 + depth) * half, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [batch, channels_in, height, width] to [batch, channels, height, width]."""
@@ -30,7 +28,8 @@ class Csp(nn.Module):
         for pair in self.pairs:
             y = pair(parts[-1])
             parts.append(parts[-1] + y if self.adds else y)
-        return self.leave(torch.cat(parts, 1))
+        result: Tensor = self.leave(torch.cat(parts, 1))
+        return result
 
 
 class PyramidPool(nn.Module):
@@ -47,7 +46,8 @@ class PyramidPool(nn.Module):
         parts = [self.enter(x)]
         for _ in range(3):
             parts.append(self.pool(parts[-1]))
-        return self.leave(torch.cat(parts, 1))
+        result: Tensor = self.leave(torch.cat(parts, 1))
+        return result
 
 
 class Head(nn.Module):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import aimet_onnx
 import numpy as np
 import onnx
 from aimet_onnx.cross_layer_equalization import equalize_model
-from job import Forward, Job, main
+
+if TYPE_CHECKING:
+    from benchmarks.peers.tools.job import Forward, Job, main
+else:
+    from job import Forward, Job, main  # the script runs by itself, beside this module
 
 BATCH = 32
 ROUNDING_STEPS = 2_000

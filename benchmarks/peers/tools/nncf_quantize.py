@@ -3,9 +3,15 @@ form fails on one of the networks: it builds a graph in which a tensor is define
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import nncf
 import onnx
-from job import Forward, Job, file_in_onnxruntime, main
+
+if TYPE_CHECKING:
+    from benchmarks.peers.tools.job import Forward, Job, file_in_onnxruntime, main
+else:
+    from job import Forward, Job, file_in_onnxruntime, main  # the script runs by itself, beside this module
 
 
 def quantise(job: Job) -> tuple[Forward, str]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import onnxruntime
-from job import Forward, Job, file_in_onnxruntime, main
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+if TYPE_CHECKING:
+    from benchmarks.peers.tools.job import Forward, Job, file_in_onnxruntime, main
+else:
+    from job import Forward, Job, file_in_onnxruntime, main  # the script runs by itself, beside this module
 
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
@@ -14,7 +21,7 @@ METHODS = {
 }
 
 
-class Reader(CalibrationDataReader):
+class Reader(CalibrationDataReader):  # type: ignore[misc]
     """Hands out the calibration samples."""
 
     def __init__(self, job: Job) -> None:
@@ -22,7 +29,7 @@ class Reader(CalibrationDataReader):
         parts = range(0, len(job.calibration), size)
         self.rest = iter([{job.input: job.calibration[start : start + size]} for start in parts])
 
-    def get_next(self):
+    def get_next(self) -> dict[str, np.ndarray] | None:
         """Gives the next samples, or nothing."""
         return next(self.rest, None)
 
