@@ -19,6 +19,8 @@ from haqc.annotations import ANNOTATIONS_SCHEMA, read_annotations
 from haqc.errors import ModelError
 from haqc.onnxfile import METADATA_KEY
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled
 

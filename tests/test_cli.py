@@ -501,6 +501,7 @@ def test_what_needs_no_heavy_library_loads_none(arguments: list[str]) -> None:
     assert loaded.isdisjoint({"torch", "onnxruntime", "onnx"})
 
 
+@pytest.mark.slow
 def test_as_a_process() -> None:
     done = python("-m", "haqc", "--version")
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,6 +12,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.command_line import CommandLine
 

@@ -12,6 +12,8 @@ import pytest
 from haqc.formats import CHOICES, beside_files
 from haqc.onnxfile import METADATA_KEY
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.command_line import CommandLine
 

@@ -228,6 +228,7 @@ def test_default_pins(compiled: Compiled) -> None:
     assert layers["classifier"]["reason"] == "last layer before an output"
 
 
+@pytest.mark.slow
 def test_pins_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     pins = ("--pin", "block[12].*=6/5", "--pin", "last=3", "--no-default-pins")
     outcome = haqc.compile_digits(tmp_path / "out", *QUICK, *pins, budget="energy=0.7")
@@ -244,6 +245,7 @@ def test_pins_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> No
     assert {trial["bits"][position] for trial in trials} != {"8/8"}
 
 
+@pytest.mark.slow
 def test_constraints_of_the_user(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     asked = (
         "--allocator",
@@ -295,6 +297,7 @@ def test_one_bit(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
 # Data.
 
 
+@pytest.mark.slow
 def test_data_free(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     model = tmp_path / "digits.onnx"
     model.write_bytes(haqc.digits.read_bytes())
@@ -320,6 +323,7 @@ def test_data_free(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     assert "agreement with the float model" in html
 
 
+@pytest.mark.slow
 def test_data_without_labels(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     images = digits()["x_train"]
     np.savez(tmp_path / "images.npz", x=images)

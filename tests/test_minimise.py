@@ -30,6 +30,7 @@ def read(folder: Path) -> Any:
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_least_energy_that_keeps_the_accuracy(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     outcome = compile_least(haqc, tmp_path / "out", *LEAST, "--budget", "latency=0.8", "--allocator", "ddpg")
     assert outcome.code == 0, outcome.err
@@ -103,6 +104,7 @@ def test_what_contradicts_itself(haqc: CommandLine, tmp_path: Path, options: tup
     assert haqc.tree(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_in_python(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     options = {"finetune": 0, "reconstruct": 0, "evaluations": 6, "allocators": ["integer"]}
     result = package.compile(haqc.digits, "edge", out=tmp_path / "out", minimise=("size", 4), **options)

@@ -98,6 +98,7 @@ def test_a_killed_compile_ends_with_the_same_bytes(
     assert jobs.count("tune_float") == (2 if method == "tune_float" else 1)
 
 
+@pytest.mark.slow
 def test_a_finished_compile_runs_nothing_again(haqc: CommandLine, jobs: Any, compiled: Compiled, copied: Path) -> None:
     assert haqc.compile_digits(copied, "--resume").code == 0
     assert jobs.done == []

@@ -16,6 +16,8 @@ from haqc.errors import PolicyError
 from haqc.frontend import pose
 from haqc.policy import read_fitting, require_tensors
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled, Outcome
 

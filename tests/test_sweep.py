@@ -24,6 +24,8 @@ from haqc.passes.report.frontplot import front_svg
 from haqc.sweepfolder import FRONT_FILES
 from haqc.sweeping import Sweep
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Outcome
 
