@@ -12,8 +12,7 @@ from haqc.budget import Demand, Goal
 from haqc.cli import options
 from haqc.cli.application import app
 from haqc.cli.reading import read_allocators, read_formats, read_shapes, read_widths
-from haqc.errors import Interrupted
-from haqc.terminal import terminal
+from haqc.cli.resumable import resumable
 
 
 @app.command("compile", epilog="Example: haqc compile model.onnx --target edge --budget energy=0.5 --data images.npz")
@@ -71,8 +70,8 @@ def compile_command(
     """Compiles a model to fit a budget: MODEL in, a folder with a verified mixed-precision file and its report out."""
     demands = tuple(Demand.parse(text) for text in budget or [])
     goal = Goal.parse(minimise, max_drop)
-    pins = dict(read_widths(text, "pin") for text in pin or [])
-    floors = dict(read_widths(text, "--at-least") for text in at_least or [])
+    pins = read_widths(pin, "pin")
+    floors = read_widths(at_least, "--at-least")
     from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
     from haqc.compiler import compile_model  # noqa: PLC0415
     from haqc.request import Request  # noqa: PLC0415
@@ -114,11 +113,8 @@ def compile_command(
         resume=resume,
         force=force,
     )
-    try:
-        with terminal(quiet or as_json) as ui:
-            compiled = compile_model(request, ui)
-    except KeyboardInterrupt as error:
-        raise Interrupted("interrupted before anything was emitted; add --resume to go on where it was") from error
+    with resumable(quiet or as_json) as ui:
+        compiled = compile_model(request, ui)
     if as_json:
         typer.echo(json.dumps(compiled.report))
     elif not quiet:

@@ -12,8 +12,7 @@ from haqc.budget import Demand
 from haqc.cli import options
 from haqc.cli.application import app
 from haqc.cli.reading import read_formats, read_shapes
-from haqc.errors import Interrupted
-from haqc.terminal import terminal
+from haqc.cli.resumable import resumable
 
 _ANY = "size=1"
 """A budget that every policy holds: no more than 8/8 takes."""
@@ -79,11 +78,8 @@ def emit_command(
         resume=resume,
         force=force,
     )
-    try:
-        with terminal(quiet or as_json) as ui:
-            emitted = emit_saved(request, policy, ui)
-    except KeyboardInterrupt as error:
-        raise Interrupted("interrupted before anything was emitted; add --resume to go on where it was") from error
+    with resumable(quiet or as_json) as ui:
+        emitted = emit_saved(request, policy, ui)
     if as_json:
         typer.echo(json.dumps(emitted.report))
     elif not quiet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,18 +15,25 @@ if TYPE_CHECKING:
     from haqc.request import AllocatorName
 
 
-def read_widths(text: str, what: str) -> tuple[str, Bits]:
-    """Reads ``NAME=W/A``.
+def read_widths(texts: list[str] | None, what: str) -> dict[str, Bits]:
+    """Reads ``NAME=W/A``, one for each name or pattern.
 
     Args:
-        text: what is read.
+        texts: what is read.
         what: the option, for messages.
+
+    Raises:
+        PolicyError: one is malformed.
     """
-    name, equals, widths = text.rpartition("=")
-    match = re.fullmatch(r"([1-8])(?:/([1-8]))?", widths)
-    if not equals or not name or match is None:
-        raise PolicyError(f"{what} '{text}' is malformed; write NAME=W/A, for example 'block1.*=8/8'")
-    return name, Bits(int(match[1]), int(match[2] or match[1]))
+    return dict(_read_widths(text, what) for text in texts or [])
+
+
+def _read_widths(text: str, what: str) -> tuple[str, Bits]:
+    name, _, widths = text.rpartition("=")  # the name is empty without an equals sign, too
+    if name:
+        with suppress(PolicyError):
+            return name, Bits.parse(widths)
+    raise PolicyError(f"{what} '{text}' is malformed; write NAME=W/A, for example 'block1.*=8/8'")
 
 
 def read_allocators(names: list[str] | None, agent: AllocatorName) -> tuple[AllocatorName, ...]:

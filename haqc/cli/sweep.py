@@ -12,9 +12,8 @@ from haqc.budget import Demand, known_metric
 from haqc.cli import options
 from haqc.cli.application import app
 from haqc.cli.reading import read_allocators, read_formats, read_shapes, read_widths
-from haqc.errors import Interrupted
+from haqc.cli.resumable import resumable
 from haqc.sweeping import Sweep
-from haqc.terminal import terminal
 
 
 @app.command("sweep", epilog="Example: haqc sweep model.onnx --target edge --metric energy --points 8")
@@ -72,8 +71,8 @@ def sweep_command(
     """Compiles a model to several budgets by one search: the front of accuracy over cost, a verified file at each."""
     sweep = Sweep(known_metric(metric), points, tuple(at or ()))
     demands = tuple(Demand.parse(text) for text in budget or [])
-    pins = dict(read_widths(text, "pin") for text in pin or [])
-    floors = dict(read_widths(text, "--at-least") for text in at_least or [])
+    pins = read_widths(pin, "pin")
+    floors = read_widths(at_least, "--at-least")
     from haqc import console  # noqa: PLC0415 (--help loads no heavy library)
     from haqc.request import Request  # noqa: PLC0415
     from haqc.sweeper import sweep_model  # noqa: PLC0415
@@ -115,11 +114,8 @@ def sweep_command(
         resume=resume,
         force=force,
     )
-    try:
-        with terminal(quiet or as_json) as ui:
-            swept = sweep_model(request, ui)
-    except KeyboardInterrupt as error:
-        raise Interrupted("interrupted before anything was emitted; add --resume to go on where it was") from error
+    with resumable(quiet or as_json) as ui:
+        swept = sweep_model(request, ui)
     if as_json:
         typer.echo(json.dumps(swept.front))
     elif not quiet:
