@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo 'setting up .venv (a few minutes, once)'
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --constraint constraints.txt setuptools torch==2.13.0
-	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev,docs]'
+	@$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[browser,dev,docs,plot]'
 	@touch $@
 
 demo: $(READY)  ## compiles the digits example to half of its 8-bit energy

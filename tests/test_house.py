@@ -337,9 +337,12 @@ def test_every_declared_library_is_pinned() -> None:
             assert re.fullmatch(r"[\w.]+", version), f"constraints.txt: '{line}' is no exact version"
             pins[name] = version
     project = PYPROJECT["project"]
+    installed = re.search(r"--editable '\.\[([\w,]+)\]'", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    extras = installed[1].split(",") if installed else []
+    assert {"dev", "docs", *(extra for extra, _ in OPTIONAL.values())} <= set(extras), "make test would skip tests"
     wanted = [
         re.split(r"[^\w.-]", line)[0]
-        for extra in ("dev", "docs")
+        for extra in extras
         for line in [*project["dependencies"], *project["optional-dependencies"][extra]]
     ]
     assert [name for name in wanted if name not in pins] == []
