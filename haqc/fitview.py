@@ -15,13 +15,13 @@ from haqc.target import Target
 _MOST_LISTED = 25
 
 
-def fit_summary(fit: TargetFit, target: Target, path: Path) -> RenderableType:
+def fit_summary(fit: TargetFit, target: Target, path: Path | None) -> RenderableType:
     """Makes the lines about a fit: what was left out and predicted, the factors, the grades, the file.
 
     Args:
         fit: the fit.
         target: the target of the calibrated copy.
-        path: the copy.
+        path: the copy; ``None`` where it is printed.
     """
     lines = [f"Each network, predicted by a fit to the {fit.networks - 1} others:"]
     for each in fit.held_out[:_MOST_LISTED]:
@@ -41,5 +41,6 @@ def fit_summary(fit: TargetFit, target: Target, path: Path) -> RenderableType:
     lines.append(f"Grades: latency {target.latency_grade}, energy {target.energy_grade}.")
     if fit.latency_error > ACCEPTED_ERROR:
         lines.append(f"The error is over {100 * ACCEPTED_ERROR:.0f} %, so the grade of latency stays as it was.")
-    lines.append(f"Written to {path}.")
+    if path is not None:
+        lines.append(f"Written to {path}.")
     return Group(*(Text(line) for line in lines))

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 def reserve() -> None:
@@ -36,20 +36,22 @@ def muted() -> Iterator[None]:
 
     What others printed before still comes out, and what they print afterwards.
     """
-    try:
-        _flush()
-        own, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # there is no descriptor 1, so nothing is printed on it
-        yield
-        return
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        _flush()
-        os.dup2(own, 1)
-        os.close(own)
+    with ExitStack() as stack:
+        try:
+            _flush()
+            own = os.dup(1)
+            stack.callback(os.close, own)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+        except OSError:  # there is no descriptor 1, so nothing is printed on it; or no other is to be had
+            yield
+            return
+        os.dup2(nowhere, 1)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(own, 1)
 
 
 def _flush() -> None:

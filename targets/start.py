@@ -15,8 +15,22 @@ source = "nothing yet: say here what supports the figures, then grade them"
 """
 
 
+def started(source: str) -> str:
+    """Gives the text of a copy of a target; its grades are ``estimate``, for they spoke of the original.
+
+    Args:
+        source: a built-in target, or the path of a target file.
+
+    Raises:
+        TargetError: there is no such target, or it is wrong.
+    """
+    original = targets.load(source)
+    begin = f"# Started from the target '{original.name}': change the numbers, and each source with them.\n"
+    return begin + _without_grades(original.text)
+
+
 def start(source: str, path: Path) -> None:
-    """Writes a copy of a target to a new file; its grades are ``estimate``, for they spoke of the original.
+    """Writes a copy of a target, as :func:`started` gives it, to a new file.
 
     Args:
         source: a built-in target, or the path of a target file.
@@ -28,12 +42,10 @@ def start(source: str, path: Path) -> None:
     """
     if path.suffix != ".toml":
         raise TargetError(f"'{path}' does not end in .toml, as target files do; name the new file '{path}.toml'")
-    original = targets.load(source)
-    text = _without_grades(original.text)
-    begin = f"# Started from the target '{original.name}': change the numbers, and each source with them.\n"
+    text = started(source)
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(begin + text)
+            file.write(text)
     except FileExistsError:
         raise OutputError(f"'{path}' is there already, and nothing is overwritten; name a new file") from None
     except OSError as error:

@@ -104,13 +104,13 @@ def inline_jobs() -> Iterator[Jobs]:
 
 def run(*arguments: str | Path) -> Outcome:
     """Runs one command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["haqc", *map(str, arguments)])
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
             main()
     assert isinstance(end.value.code, int)
-    return Outcome(end.value.code, out.getvalue(), err.getvalue())
+    return Outcome(end.value.code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -209,6 +209,9 @@ def test_the_command_writes_a_copy_and_says_how_far_it_holds(networks: Path, tmp
     assert "Each network, predicted by a fit to the 2 others:" in done.output
     assert "Grades: latency calibrated, energy calibrated." in done.output
     assert targets.check(out) == []
+    printed = CliRunner().invoke(app, [*arguments[:-1], "-"])
+    assert printed.stdout_bytes == out.read_bytes()
+    assert "Grades: latency calibrated" in printed.stderr and "Written to" not in printed.output
 
 
 BOARDS = {

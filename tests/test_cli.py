@@ -58,6 +58,12 @@ def scaled_digits(**changes: np.ndarray) -> dict[str, np.ndarray]:
 # Usage.
 
 
+@pytest.mark.parametrize("command", [("compile",), ("sweep",), ("emit", "--policy", "p.json")])
+def test_a_folder_is_no_standard_output(haqc: CommandLine, command: tuple[str, ...], tmp_path: Path) -> None:
+    outcome = haqc(*command, haqc.digits, "--target", "edge", "--out", "-")
+    assert "which holds no folder; name a folder, and add --json" in outcome.sentence(2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -67,6 +67,14 @@ def test_every_target_can_be_started_from(tmp_path: Path, name: str) -> None:
     assert targets.load(str(tmp_path / "mine.toml")).hardware == targets.load(name).hardware
 
 
+def test_a_hyphen_is_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed = run("new", "--from", "cloud", "-").stdout_bytes
+    assert not list(tmp_path.iterdir())
+    run("new", "--from", "cloud", "cloud.toml")
+    assert printed == (tmp_path / "cloud.toml").read_bytes()
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "my-chip.toml"
     path.write_text("mine")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+import pytest
+
+from haqc import stdout
 
 SCRIPT = """
 import ctypes, os, sys
@@ -52,3 +57,17 @@ def test_a_muted_solver_prints_nothing_and_others_lose_nothing() -> None:
     assert done.stderr == b""
     closed = subprocess.run(f"{sys.executable} -c '{MUTED}' 1>&-", shell=True, capture_output=True, check=False)
     assert b"remark" not in closed.stderr
+
+
+def next_descriptor() -> int:
+    number = os.dup(2)
+    os.close(number)
+    return number
+
+
+def test_where_nothing_can_be_muted_no_descriptor_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = next_descriptor()
+    monkeypatch.setattr(os, "devnull", "/no/such/file")
+    with stdout.muted():
+        pass
+    assert next_descriptor() == before

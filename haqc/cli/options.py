@@ -7,7 +7,26 @@ from typing import Annotated, Literal
 
 import typer
 
+from haqc.errors import OutputError
 from haqc.formats import CHOICES
+
+STANDARD_OUTPUT = "-"
+"""What stands for standard output in place of a file to write, byte for byte what the file would hold."""
+
+
+def a_folder(out: Path | None) -> Path | None:
+    """Refuses standard output where a command writes a folder.
+
+    Raises:
+        OutputError: it was named.
+    """
+    if str(out) == STANDARD_OUTPUT:
+        raise OutputError(
+            "--out - would be standard output, which holds no folder; name a folder, and add --json to have the report "
+            "printed"
+        )
+    return out
+
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
 TargetName = Annotated[
@@ -46,7 +65,7 @@ Opset = Annotated[
     int | None,
     typer.Option(min=21, max=26, help="Least opset of the emitted files.", show_default="the model's, or 21"),
 ]
-Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc")]
+Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.haqc", callback=a_folder)]
 Mode = Annotated[str | None, typer.Option(help="Mode of the cost model.", show_default="the target's first")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**63 - 1)]
 Jobs = Annotated[

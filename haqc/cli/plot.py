@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from haqc.cli.application import app
+from haqc.cli.options import STANDARD_OUTPUT
 from haqc.errors import DataError, OutputError
 
 Kind = Annotated[
@@ -34,7 +34,7 @@ def plot_command(
     from haqc.figures import FORMATS, draw  # noqa: PLC0415
 
     path = Path(out or f"{kind}.svg")
-    file_format = "svg" if out == "-" else path.suffix.lower().removeprefix(".")
+    file_format = "svg" if out == STANDARD_OUTPUT else path.suffix.lower().removeprefix(".")
     if file_format not in FORMATS:
         raise OutputError(f"'{path}' names no format that figures have; let it end with .{', .'.join(FORMATS)}")
     content = read_report(folder)
@@ -42,8 +42,8 @@ def plot_command(
         picture = draw(content, kind, file_format)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # somebody edited it
         raise DataError(f"'{folder / 'report.json'}' is no report as haqc writes them; compile again") from error
-    if out == "-":
-        sys.stdout.write(picture.decode("utf-8"))
+    if out == STANDARD_OUTPUT:
+        typer.echo(picture, nl=False)
         return
     try:
         path.write_bytes(picture)

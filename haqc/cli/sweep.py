@@ -34,7 +34,9 @@ def sweep_command(
     data: options.Data = None,
     quality: options.Metric = None,
     shape: options.Shapes = None,
-    out: Annotated[Path | None, typer.Option(help="Output folder.", show_default="STEM.front")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder.", show_default="STEM.front", callback=options.a_folder)
+    ] = None,
     mode: options.Mode = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,

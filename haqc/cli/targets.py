@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from haqc.cli.application import app
+from haqc.cli.options import STANDARD_OUTPUT
 
 targets_app = typer.Typer(invoke_without_command=True, help="Lists, shows, checks and starts targets.")
 app.add_typer(targets_app, name="targets")
@@ -49,14 +52,19 @@ def targets_show(
 
 @targets_app.command("new", epilog="Example: haqc targets new --from edge my-chip.toml")
 def targets_new(
-    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="File to write, which must not exist; - is standard output.", show_default=False)
+    ],
     source: Annotated[
         str, typer.Option("--from", help="Built-in target, or path of a target file.", show_default=False)
     ],
 ) -> None:
     """Starts a target file of your own from another."""
-    from haqc.targets.start import start  # noqa: PLC0415
+    from haqc.targets.start import start, started  # noqa: PLC0415
 
+    if str(file) == STANDARD_OUTPUT:
+        typer.echo(started(source).encode(), nl=False)
+        return
     start(source, file)
     typer.echo(f"{file} is a copy of {source}; change its numbers and sources, then run 'haqc targets check {file}'")
 
@@ -91,7 +99,8 @@ def targets_calibrate(
         Path, typer.Option("--measurements", "-m", help="CSV of measured networks or layers.", show_default=False)
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Calibrated copy.", show_default="FILE's name, with -calibrated")
+        Path | None,
+        typer.Option(help="Calibrated copy; - is standard output.", show_default="FILE's name, with -calibrated"),
     ] = None,
 ) -> None:
     """Fits a target's free factors to measurements, and says how well they predict a network that is left out."""
@@ -104,4 +113,10 @@ def targets_calibrate(
     chip = targets.load(target)
     fit = calibrate_target(chip, read_measurements(measurements))
     path = out if out is not None else Path(f"{chip.name}-calibrated.toml")
-    console.show(fit_summary(fit, write_calibrated(path, chip, fit, measurements.name), path))
+    if str(path) != STANDARD_OUTPUT:
+        console.show(fit_summary(fit, write_calibrated(path, chip, fit, measurements.name), path))
+        return
+    with TemporaryDirectory() as folder:  # the copy is read back before anything is printed
+        copy = write_calibrated(Path(folder) / f"{chip.name}-calibrated.toml", chip, fit, measurements.name)
+    console.show(fit_summary(fit, copy, None), sys.stderr)
+    typer.echo(copy.text.encode(), nl=False)

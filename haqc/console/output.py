@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 
@@ -21,12 +22,16 @@ def columns() -> int:
     return max(WIDTH, min(_WIDEST, Console(file=sys.stdout).width))
 
 
-def show(renderable: RenderableType) -> None:
-    """Prints a result on standard output: with colour on a terminal, as plain text of 80 columns anywhere else.
+def show(renderable: RenderableType, stream: TextIO | None = None) -> None:
+    """Prints a result: with colour on a terminal, as plain text of 80 columns anywhere else.
 
     Characters that the output's encoding lacks are replaced, so that no name of a layer ends a run.
+
+    Args:
+        renderable: what is printed.
+        stream: where, if not on standard output.
     """
-    stream = sys.stdout
+    stream = sys.stdout if stream is None else stream
     is_terminal = stream.isatty()
     console = Console(
         file=stream,
