@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.allocators.cells import CELLS, GRID, UNIFORM, Cell, chosen
-from benchmarks.allocators.effort import ALLOCATORS, allocators, trained_on
+from benchmarks.allocators.effort import ALLOCATORS, GUIDED, groups, trained_on
 from benchmarks.allocators.final import measured, measured_float
 from benchmarks.allocators.ground import Ground
 from benchmarks.allocators.results import Results
@@ -30,7 +30,8 @@ def test_cells_are_those_that_are_wanted() -> None:
     assert len(GRID) == 2 * 2 * 2 * 2
     assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8
     assert chosen(["fashion-*-W3A3"]) == (UNIFORM[2],)
-    assert "random" not in allocators(UNIFORM[0])
+    assert groups(UNIFORM[0]) == (GUIDED,)
+    assert sum(groups(CELL), ()) == ALLOCATORS
 
 
 def policies() -> tuple[Policy, Policy]:
@@ -61,7 +62,11 @@ def keep(out: Path, cell: Cell, seed: int, wrong: dict[str, list[int]]) -> None:
     row = {"widths": {}, "score": 80.0, "share": 0.5, "evaluations": 60, "own_s": 1.5}
     rows = {name: row | {"key": f"{cell.name}-{seed}-{name}"} for name in wrong}
     content = {"budget": "energy=0.5", "seed": seed, "score_s": 0.1, "allocators": rows}
-    (out / f"{cell.name}-{seed}.json").write_text(json.dumps(content), encoding="utf-8")
+    guided = {name: row for name, row in rows.items() if name in GUIDED}
+    for suffix, part in {"": guided, "-blind": {name: row for name, row in rows.items() if name not in guided}}.items():
+        if part:
+            file = out / f"{cell.name}-{seed}{suffix}.json"
+            file.write_text(json.dumps(content | {"allocators": part}), encoding="utf-8")
     for name, places in wrong.items():
         tuned = {"search": 81.0, "count": 100, "wrong": places, "cpu_s": 1.0}
         file = out / f"tuned-{cell.network}-{trained_on(cell)}-{rows[name]['key']}.json"
@@ -88,7 +93,7 @@ def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
 
 def test_the_agent_is_held_to_the_uniform_policy_that_the_budget_is_named_after(tmp_path: Path) -> None:
     cell = UNIFORM[0]
-    keep(tmp_path, cell, 0, {name: list(range(30)) for name in allocators(cell)} | {"ddpg": list(range(24))})
+    keep(tmp_path, cell, 0, {name: list(range(30)) for name in GUIDED} | {"ddpg": list(range(24))})
     uniform = {"count": 100, "wrong": list(range(28)), "search": 80.0, "cpu_s": 1.0}
     floating = {"count": 100, "wrong": list(range(20)), "original": list(range(25)), "search": 80.0, "cpu_s": 1.0}
     (tmp_path / f"{cell.name}-stated.json").write_text(json.dumps({"key": "u", "widths": {}}), encoding="utf-8")

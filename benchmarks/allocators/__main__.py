@@ -1,8 +1,8 @@
-"""``python -m benchmarks.allocators [--out build/allocators] [--cells GLOB] [--seeds 0 1 2] [--table]``.
+"""``python -m benchmarks.allocators [--out build/allocators] [--cells GLOB] [--seeds 0 1 2] [--guided] [--table]``.
 
-Seeds come one after the other, so that a campaign that was stopped has every cell once. ``--propose`` scores what
-everyone but the agent proposes, and writes no cell: these scores do not depend on the agent. ``--long`` gives the
-paper's agent ten times the evaluations. ``--table`` measures nothing and prints what there is.
+Seeds come one after the other, so that a campaign that was stopped has every cell once; in each, those that propose by
+sensitivities go through all cells before the others do, and with ``--guided`` alone. ``--long`` gives the paper's agent
+ten times the evaluations. ``--table`` measures nothing and prints what there is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.allocators.campaign import Campaign
 from benchmarks.allocators.cells import LONG, SEEDS, chosen
-from benchmarks.allocators.effort import EVALUATIONS, allocators
+from benchmarks.allocators.effort import BLIND, GUIDED, groups
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.table import tables
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/allocators"))
     parser.add_argument("--cells", nargs="*", default=[], help="only cells whose names fit one of these patterns")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
-    parser.add_argument("--propose", action="store_true", help="score what everyone but the agent proposes")
+    parser.add_argument("--guided", action="store_true", help="leave out those that propose by scores alone")
     parser.add_argument("--long", action="store_true", help="give the paper's agent ten times the evaluations")
     parser.add_argument("--table", action="store_true", help="print what was measured")
     arguments = parser.parse_args()
@@ -41,15 +41,11 @@ def main() -> None:
             campaign.search_long(cell)
         return
     for seed in arguments.seeds:
-        for cell in cells:
-            if arguments.propose:
-                others = tuple(name for name in allocators(cell) if name != "ddpg")
-                campaign.propose(cell, seed, others, EVALUATIONS)
-                campaign.say(f"{cell.name}-{seed}: scored")
-            else:
-                campaign.measure(cell, campaign.search(cell, seed))
-    if not arguments.propose:
-        campaign.price()
+        for group in (GUIDED,) if arguments.guided else (GUIDED, BLIND):
+            for cell in cells:
+                if group in groups(cell):
+                    campaign.measure(cell, campaign.search(cell, seed, group))
+    campaign.price()
 
 
 if __name__ == "__main__":

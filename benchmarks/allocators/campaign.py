@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.allocators.cells import GRID, Cell
-from benchmarks.allocators.effort import EVALUATIONS, LONG_EVALUATIONS, allocators, trained_on
+from benchmarks.allocators.effort import EVALUATIONS, GUIDED, LONG_EVALUATIONS, trained_on
 from benchmarks.allocators.final import measured, measured_float, recipe_of
 from benchmarks.allocators.ground import Ground
 from benchmarks.allocators.results import Results
@@ -38,16 +38,16 @@ class Campaign:
     say: Callable[[str], None]
     _grounds: dict[str, tuple[Ground, Scores]] = field(default_factory=dict)
 
-    def search(self, cell: Cell, seed: int) -> dict[str, Any]:
-        """Gives what each allocator found by itself."""
-        return self._kept(f"{cell.name}-{seed}", lambda: self.propose(cell, seed, allocators(cell), EVALUATIONS))
+    def search(self, cell: Cell, seed: int, group: tuple[AllocatorName, ...]) -> dict[str, Any]:
+        """Gives what each allocator of a group found by itself."""
+        name = f"{cell.name}-{seed}" if group == GUIDED else f"{cell.name}-{seed}-blind"
+        return self._kept(name, lambda: self._search(cell, seed, group, EVALUATIONS))
 
     def search_long(self, cell: Cell) -> dict[str, Any]:
         """Gives what the paper's agent found with ten times the evaluations."""
-        return self._kept(f"{cell.name}-haq", lambda: self.propose(cell, 0, ("haq",), LONG_EVALUATIONS))
+        return self._kept(f"{cell.name}-haq", lambda: self._search(cell, 0, ("haq",), LONG_EVALUATIONS))
 
-    def propose(self, cell: Cell, seed: int, names: tuple[AllocatorName, ...], evaluations: int) -> dict[str, Any]:
-        """Searches, and keeps no more than the scores."""
+    def _search(self, cell: Cell, seed: int, names: tuple[AllocatorName, ...], evaluations: int) -> dict[str, Any]:
         ground, scores = self._ground(cell.network)
         options = SearchOptions(evaluations, seed=seed, allocators=names)
         found = searched(ground.problem(cell), scores, ground.sensitivity, ground.float_accuracy, options)

@@ -11,31 +11,33 @@ EVALUATIONS = 60
 LONG_EVALUATIONS = 600
 """Policies that the paper's agent may have scored where it is given time."""
 
-IMAGES = 500
-"""Images of the search split that score a policy; nothing is trained for a score."""
+IMAGES = 1_000
+"""Images of the search split that score a policy, after the short fine-tune of a compile."""
 
 TRAINED_ON = 1_000
-"""Samples of the fine-tune that each allocator's best policy gets before it is measured."""
+"""Samples of that fine-tune; what an allocator's best policy is after it is what is measured."""
 
 TRAINED_LONGER_ON = 6_000
 """The same where the budget is what a uniform policy costs: its loss there is what a fine-tune leaves of it."""
 
-TRAINED_LONG_ON = 60_000
+TRAINED_LONG_ON = 300_000
 """The same for the one policy that is best at a headline budget, by the recipe of a compile's winner."""
 
 REPORTED = 5_000
 """Images of the reported split that measure it."""
 
-ALLOCATORS: tuple[AllocatorName, ...] = ("uniform", "greedy", "integer", "ddpg", "random", "evolution")
-"""Who proposes, in this order: the agent knows what the first three found, and nothing of the others."""
+GUIDED: tuple[AllocatorName, ...] = ("uniform", "greedy", "integer", "ddpg")
+"""Who proposes by sensitivities, in this order: the agent knows what the first three found."""
 
-CHEAP: tuple[AllocatorName, ...] = ("uniform", "greedy", "integer", "ddpg")
-"""Who proposes where fine-tunes are long."""
+BLIND: tuple[AllocatorName, ...] = ("random", "evolution")
+"""Who proposes by scores alone; the others know nothing of what these found."""
+
+ALLOCATORS = (*GUIDED, *BLIND)
 
 
-def allocators(cell: Cell) -> tuple[AllocatorName, ...]:
-    """Gives who proposes in a cell."""
-    return CHEAP if cell.is_uniform or cell.is_headline else ALLOCATORS
+def groups(cell: Cell) -> tuple[tuple[AllocatorName, ...], ...]:
+    """Gives who proposes in a cell, one search for each group: where fine-tunes are long, only what may win."""
+    return (GUIDED,) if cell.is_uniform or cell.is_headline else (GUIDED, BLIND)
 
 
 def trained_on(cell: Cell) -> int:

@@ -21,8 +21,9 @@ from haqc.workbench import Bench, Worker
 
 
 def recipe_of(cell: Cell, bench: Bench) -> Recipe:
-    """Gives the recipe of a cell: that of a compile's finalists, or for a headline that of its winner."""
-    return replace(bench.long if cell.is_headline else bench.middle, samples=trained_on(cell))
+    """Gives the recipe of a cell: that behind every score, of finalists, or for a headline of a compile's winner."""
+    recipe = bench.long if cell.is_headline else bench.middle if cell.is_uniform else bench.short
+    return replace(recipe, samples=trained_on(cell))
 
 
 def measured(ground: Ground, widths: Mapping[str, int], recipe: Recipe) -> dict[str, Any]:

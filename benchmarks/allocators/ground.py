@@ -70,10 +70,9 @@ class Ground:
 
     @cached_property
     def bench(self) -> Bench:
-        """What scores read: some images of the search split, and no training."""
+        """What scores read: some images of the search split."""
         bench = self.whole
-        judge = replace(bench.judge, split=bench.judge.split.take(slice(0, IMAGES)))
-        return replace(bench, judge=judge, short=replace(bench.short, samples=0))
+        return replace(bench, judge=replace(bench.judge, split=bench.judge.split.take(slice(0, IMAGES))))
 
     @cached_property
     def worker(self) -> Worker:
