@@ -20,8 +20,8 @@ FEWEST_LONG = 60_000
 LONG_EPOCHS = 20
 """How often each training sample is seen beyond that."""
 
-FINALISTS = 6
-"""Trials that are scored again after a longer fine-tune before one of them is emitted."""
+FINALISTS = 8
+"""Trials that are scored again after a longer fine-tune before one of them is emitted: each allocator's best first."""
 
 FINALIST_FACTOR = 8
 """Length of that fine-tune, in short ones."""

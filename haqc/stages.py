@@ -144,7 +144,7 @@ def rescore_finalists(
 
     The best of many noisy scores is partly the luckiest; a second, independent look costs a few evaluations.
     """
-    ranked = sorted(found.trials, key=lambda trial: (trial is not found.best, -trial.accuracy))[:count]
+    ranked = found.promising(count)
     if not bench.middle.samples or len(ranked) < 2:
         return found
     with Scores(folder.state / "finalists.jsonl") as scores:

@@ -107,11 +107,11 @@ def test_the_agent_is_held_to_the_uniform_policy_that_the_budget_is_named_after(
 def test_a_cell_of_digits_is_searched_and_measured(tmp_path: Path) -> None:
     """Every allocator finds a policy within the budget, nothing is scored anew the second time, training works."""
     ground = Ground(Network("digits", MODELS / "digits.onnx", MODELS / "digits.data.toml"), tmp_path, 512)
-    scored: list[int] = []
+    worker, scored = ground.worker(ground.bench.short), list[int]()
 
     def score(widths: dict[str, int]) -> float:
         scored.append(1)
-        return ground.worker.score(widths, lambda count: None)
+        return worker.score(widths, lambda count: None)
 
     def search() -> dict[str, object]:
         problem = ground.problem(Cell("digits", "edge", "energy", "30"))

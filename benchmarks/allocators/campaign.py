@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.allocators.cells import GRID, Cell
 from benchmarks.allocators.effort import EVALUATIONS, GUIDED, LONG_EVALUATIONS, trained_on
-from benchmarks.allocators.final import measured, measured_float, recipe_of
+from benchmarks.allocators.final import measured, measured_float, recipe_of, scored_by
 from benchmarks.allocators.ground import Ground
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
@@ -36,7 +36,8 @@ class Campaign:
 
     out: Path
     say: Callable[[str], None]
-    _grounds: dict[str, tuple[Ground, Scores]] = field(default_factory=dict)
+    _grounds: dict[str, Ground] = field(default_factory=dict)
+    _scores: dict[Path, Scores] = field(default_factory=dict)
 
     def search(self, cell: Cell, seed: int, group: tuple[AllocatorName, ...]) -> dict[str, Any]:
         """Gives what each allocator of a group found by itself."""
@@ -48,7 +49,7 @@ class Campaign:
         return self._kept(f"{cell.name}-haq", lambda: self._search(cell, 0, ("haq",), LONG_EVALUATIONS))
 
     def _search(self, cell: Cell, seed: int, names: tuple[AllocatorName, ...], evaluations: int) -> dict[str, Any]:
-        ground, scores = self._ground(cell.network)
+        ground, scores = self.ground(cell.network), self._scores_of(cell)
         options = SearchOptions(evaluations, seed=seed, allocators=names)
         found = searched(ground.problem(cell), scores, ground.sensitivity, ground.float_accuracy, options)
         return {**found, "score_s": scores.mean_s}
@@ -77,7 +78,10 @@ class Campaign:
 
     def ground(self, network: str) -> Ground:
         """Gives what the cells of a network share."""
-        return self._ground(network)[0]
+        if network not in self._grounds:
+            real = self._networks[network] if network in self._networks else transformer(self.out)
+            self._grounds[network] = Ground(real, self.out)
+        return self._grounds[network]
 
     def _final(self, cell: Cell, row: dict[str, Any]) -> None:
         def make() -> dict[str, Any]:
@@ -95,14 +99,15 @@ class Campaign:
         ground = self.ground(cell.network)
         return measured_float(ground, recipe_of(cell, ground.bench))
 
-    def _ground(self, name: str) -> tuple[Ground, Scores]:
-        if name not in self._grounds:
-            ground = Ground(self._networks[name] if name in self._networks else transformer(self.out), self.out)
-            scores = Scores(
-                self.out / f"scores-{name}.jsonl", lambda widths: ground.worker.score(widths, lambda count: None)
-            )
-            self._grounds[name] = ground, scores
-        return self._grounds[name]
+    def _scores_of(self, cell: Cell) -> Scores:
+        """Gives the scores that a cell shares with others of its network: those after a fine-tune of its length."""
+        ground = self.ground(cell.network)
+        recipe = scored_by(cell, ground.bench)
+        path = self.out / f"scores-{cell.network}-{recipe.samples}.jsonl"
+        if path not in self._scores:
+            worker = ground.worker(recipe)
+            self._scores[path] = Scores(path, lambda widths: worker.score(widths, lambda count: None))
+        return self._scores[path]
 
     @cached_property
     def _networks(self) -> dict[str, Any]:

@@ -18,7 +18,8 @@ TRAINED_ON = 1_000
 """Samples of that fine-tune; what an allocator's best policy is after it is what is measured."""
 
 TRAINED_LONGER_ON = 6_000
-"""The same where the budget is what a uniform policy costs: its loss there is what a fine-tune leaves of it."""
+"""The same where the budget is what a uniform policy costs: its loss there is what a fine-tune leaves of it, and after
+1,000 samples it is not yet known which policies are left with how much."""
 
 TRAINED_LONG_ON = 300_000
 """The same for the one policy that is best at a headline budget, by the recipe of a compile's winner."""

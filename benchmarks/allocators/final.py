@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.allocators.cells import Cell
-from benchmarks.allocators.effort import REPORTED, trained_on
+from benchmarks.allocators.effort import REPORTED, TRAINED_LONGER_ON, trained_on
 from benchmarks.allocators.ground import Ground
 from haqc.data import Split
 from haqc.mirror import Mirror
@@ -20,10 +20,14 @@ from haqc.train import Recipe, outputs
 from haqc.workbench import Bench, Worker
 
 
+def scored_by(cell: Cell, bench: Bench) -> Recipe:
+    """Gives the recipe behind every score of a cell: that of a compile's scores, or of its finalists, but shorter."""
+    return replace(bench.middle, samples=TRAINED_LONGER_ON) if cell.is_uniform else bench.short
+
+
 def recipe_of(cell: Cell, bench: Bench) -> Recipe:
-    """Gives the recipe of a cell: that behind every score, of finalists, or for a headline of a compile's winner."""
-    recipe = bench.long if cell.is_headline else bench.middle if cell.is_uniform else bench.short
-    return replace(recipe, samples=trained_on(cell))
+    """Gives the recipe by which what an allocator found is trained: as for its score, or as a compile's winner is."""
+    return replace(bench.long, samples=trained_on(cell)) if cell.is_headline else scored_by(cell, bench)
 
 
 def measured(ground: Ground, widths: Mapping[str, int], recipe: Recipe) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from haqc.passes.search.feasibility import cheapest
 from haqc.policy import Policy
 from haqc.preparation import grids, prepare
 from haqc.problem import Problem
+from haqc.train import Recipe
 from haqc.workbench import Bench, Worker
 from haqc.workers import WorkerPool
 
@@ -74,10 +75,9 @@ class Ground:
         bench = self.whole
         return replace(bench, judge=replace(bench.judge, split=bench.judge.split.take(slice(0, IMAGES))))
 
-    @cached_property
-    def worker(self) -> Worker:
-        """Scores policies."""
-        return Worker(self.bench)
+    def worker(self, recipe: Recipe) -> Worker:
+        """Gives what scores policies, after a fine-tune by a recipe."""
+        return Worker(replace(self.bench, short=recipe))
 
     @cached_property
     def sensitivity(self) -> dict[tuple[str, int], float]:
