@@ -59,6 +59,11 @@ def read_report(folder: Path) -> dict[str, Any]:
     return content
 
 
+def is_swept(folder: Path) -> bool:
+    """Whether a folder is that of a sweep, and holds a front in place of a report."""
+    return (folder / "front.json").is_file() and not (folder / "report.json").is_file()
+
+
 def read_front(folder: Path) -> dict[str, Any]:
     """Reads the ``front.json`` of a sweep.
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from haqc.errors import DataError, OutputError
-from haqc.figures import FORMATS, KINDS, draw
+from haqc.figures import FORMATS, KINDS, draw, draw_sweep
 from haqc.figures.cost import draw_cost
 from haqc.figures.front import draw_front, front
 from haqc.figures.policy import draw_policy
 from haqc.figures.roofline import draw_roofline
+from haqc.figures.swept import draw_swept
 from tests.passes.report_pages import Report, deep, hostile, resnet8
 
 if TYPE_CHECKING:
@@ -125,6 +126,40 @@ def test_the_front_and_the_budget(axes: Any) -> None:
 
 def test_the_front_of_a_metric_where_less_is_better() -> None:
     assert front([(1, 5.0), (2, 6.0), (2, 4.0), (3, 4.0)], higher_is_better=False) == [(1, 5.0), (2, 4.0)]
+
+
+FRONT = {
+    "metric": "latency",
+    "target": {"batch": 16},
+    "accuracy": {"metric": "top-1", "unit": "%", "data_free": False, "labels": True, "reference": 91.0},
+    "points": [
+        {"feasible": False, "cost": None, "accuracy": None, "allocator": None},
+        {
+            "feasible": True,
+            "cost": {"latency_s": 2e-3},
+            "accuracy": {"emitted": 80.0, "standard_error": 0.5},
+            "allocator": "ddpg",
+        },
+        {
+            "feasible": True,
+            "cost": {"latency_s": 3e-3},
+            "accuracy": {"emitted": 90.0, "standard_error": None},
+            "allocator": "</script>",
+        },
+    ],
+}
+
+
+def test_a_sweep_is_drawn_at_its_costs_and_scores(axes: Any) -> None:
+    draw_swept(axes, FRONT)
+    marks = [tuple(place) for group in axes.collections for place in getattr(group, "get_offsets", list)()]
+    assert {(2e-3, 80.0), (3e-3, 90.0)} <= {(float(x), float(y)) for x, y in marks}
+    assert any(list(line.get_ydata()) == [91.0, 91.0] for line in axes.lines)
+    assert axes.get_xlabel() == "latency of one batch of 16"
+    first = draw_sweep(FRONT, "svg")
+    assert draw_sweep(FRONT, "svg") == first and b"</script>" not in first
+    with pytest.raises(DataError, match="no point with a measured file"):
+        draw_swept(axes, FRONT | {"points": FRONT["points"][:1]})  # type: ignore[index]
 
 
 def test_without_matplotlib_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,19 @@ def test_the_front_is_printed_again(haqc: CommandLine, swept: tuple[Path, Outcom
         assert said in haqc("report", tmp_path).sentence(2)
 
 
+def test_the_front_is_drawn(haqc: CommandLine, swept: tuple[Path, Outcome, Any], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install '.[plot]'")
+    picture = haqc("plot", swept[0], "--kind", "front", "--out", "-")
+    assert picture.code == 0, picture.err
+    words = "".join(ElementTree.fromstring(picture.out).itertext())
+    assert "energy" in words and "float, " in words
+    assert "the folder of a sweep, which has a front; add --kind front" in haqc("plot", swept[0]).sentence(2)
+    front = read(swept[0], "front.json")
+    (tmp_path / "front.json").write_text(json.dumps(front | {"points": [{"budget": 5}]}), encoding="utf-8")
+    said = haqc("plot", tmp_path, "--kind", "front", "--out", "-").sentence(2)
+    assert said.endswith("front.json' is no front as haqc writes them; sweep again")
+
+
 def test_names_are_escaped(swept: tuple[Path, Outcome, Any]) -> None:
     front = read(swept[0], "front.json")
     front["model"]["name"] = "<script>&\x1b[2J\x00"

@@ -25,23 +25,18 @@ Out = Annotated[
 
 @app.command("plot", epilog="Example: haqc plot model.haqc --kind roofline --out roofline.pdf")
 def plot_command(
-    folder: Annotated[Path, typer.Argument(help="Folder of a compile.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder of a compile, or of a sweep.", show_default=False)],
     kind: Kind = "policy",
     out: Out = None,
 ) -> None:
-    """Draws a figure of a compile for papers and slides."""
-    from haqc.check import read_report  # noqa: PLC0415
-    from haqc.figures import FORMATS, draw  # noqa: PLC0415
+    """Draws a figure of a compile, or the front of a sweep, for papers and slides."""
+    from haqc.figures import FORMATS  # noqa: PLC0415
 
     path = Path(out or f"{kind}.svg")
     file_format = "svg" if out == STANDARD_OUTPUT else path.suffix.lower().removeprefix(".")
     if file_format not in FORMATS:
         raise OutputError(f"'{path}' names no format that figures have; let it end with .{', .'.join(FORMATS)}")
-    content = read_report(folder)
-    try:
-        picture = draw(content, kind, file_format)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # somebody edited it
-        raise DataError(f"'{folder / 'report.json'}' is no report as haqc writes them; compile again") from error
+    picture = _picture(folder, kind, file_format)
     if out == STANDARD_OUTPUT:
         typer.echo(picture, nl=False)
         return
@@ -49,3 +44,18 @@ def plot_command(
         path.write_bytes(picture)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written ({error.strerror}); name another file with --out") from error
+
+
+def _picture(folder: Path, kind: str, file_format: str) -> bytes:
+    from haqc.check import is_swept, read_front, read_report  # noqa: PLC0415
+    from haqc.figures import draw, draw_sweep  # noqa: PLC0415
+
+    is_front = is_swept(folder)
+    if is_front and kind != "front":
+        raise DataError(f"'{folder}' is the folder of a sweep, which has a front; add --kind front, or name a point's")
+    content = read_front(folder) if is_front else read_report(folder)
+    try:
+        return draw_sweep(content, file_format) if is_front else draw(content, kind, file_format)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # somebody edited it
+        what, command = ("front", "sweep") if is_front else ("report", "compile")
+        raise DataError(f"'{folder / what}.json' is no {what} as haqc writes them; {command} again") from error

@@ -28,12 +28,11 @@ def report_command(
 ) -> None:
     """Prints the report of a compile again, or two side by side, or opens its page; of a sweep, its front."""
     from haqc import console  # noqa: PLC0415
-    from haqc.check import read_report  # noqa: PLC0415
+    from haqc.check import is_swept, read_report  # noqa: PLC0415
 
     if (compare is not None) + is_opened + as_json > 1:
         raise DataError("--compare, --open and --json each show a report in a way of its own; give one of them")
-    is_front = (folder / "front.json").is_file() and not (folder / "report.json").is_file()
-    if is_front and compare is None and not is_opened:
+    if is_swept(folder) and compare is None and not is_opened:
         _front(folder, as_json)
         return
     content = read_report(folder)

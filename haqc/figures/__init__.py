@@ -1,4 +1,4 @@
-"""Figures of a report for papers and slides, drawn by matplotlib, which is there where ``haqc[plot]`` is installed."""
+"""Figures of a report or a front for papers and slides, drawn by matplotlib, which comes with ``haqc[plot]``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from haqc.figures.front import draw_front
 from haqc.figures.policy import draw_policy
 from haqc.figures.roofline import draw_roofline
 from haqc.figures.style import SETTINGS
+from haqc.figures.swept import draw_swept
 
-__all__ = ["FORMATS", "KINDS", "draw"]
+__all__ = ["FORMATS", "KINDS", "draw", "draw_sweep"]
 
 FORMATS: Mapping[str, Mapping[str, str | None]] = MappingProxyType(
     {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
@@ -44,6 +45,27 @@ def draw(content: Mapping[str, Any], kind: str, file_format: str) -> bytes:
         OutputError: matplotlib is not installed.
         DataError: the report lacks what the figure shows.
     """
+    width_inches = max(6.4, min(16.0, 1.6 + 0.13 * len(content["layers"]))) if kind in ("policy", "cost") else 4.8
+    return _drawn(KINDS[kind], content, width_inches, file_format)  # bars of layers need room
+
+
+def draw_sweep(content: Mapping[str, Any], file_format: str) -> bytes:
+    """Draws the front of a sweep, otherwise like :func:`draw`.
+
+    Args:
+        content: the front (``docs/sweep.md``).
+        file_format: one of :data:`FORMATS`.
+
+    Raises:
+        OutputError: matplotlib is not installed.
+        DataError: no point has a file that was measured.
+    """
+    return _drawn(draw_swept, content, 4.8, file_format)
+
+
+def _drawn(
+    drawing: Callable[[Any, Mapping[str, Any]], None], content: Mapping[str, Any], width_inches: float, file_format: str
+) -> bytes:
     if importlib.util.find_spec("matplotlib") is None:
         raise OutputError("figures need matplotlib, which is not installed; install it with pip install 'haqc[plot]'")
     import matplotlib as mpl  # noqa: PLC0415 (optional, and slow to load)
@@ -53,14 +75,9 @@ def draw(content: Mapping[str, Any], kind: str, file_format: str) -> bytes:
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name may hold characters that no font here has; they are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(_width_inches(content, kind), _HEIGHT_INCHES), layout="constrained")
-        KINDS[kind](figure.add_subplot(), content)
+        figure = Figure(figsize=(width_inches, _HEIGHT_INCHES), layout="constrained")
+        drawing(figure.add_subplot(), content)
         stream = io.BytesIO()
         metadata = dict(FORMATS[file_format])
         figure.savefig(stream, format=file_format, dpi=_DOTS_PER_INCH, metadata=metadata)
     return stream.getvalue()
-
-
-def _width_inches(content: Mapping[str, Any], kind: str) -> float:
-    """Gives room to the figures that have a bar for each layer."""
-    return max(6.4, min(16.0, 1.6 + 0.13 * len(content["layers"]))) if kind in ("policy", "cost") else 4.8

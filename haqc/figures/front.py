@@ -10,12 +10,13 @@ from haqc.figures.style import INK, MUTED, allocator_colour, quantities
 from haqc.passes.report.wording import score_name
 from haqc.plaintext import visible
 
-_FIGURES = {
+COSTS = {
     "energy": ("energy_j", "J"),
     "latency": ("latency_s", "s"),
     "size": ("weight_bytes", "B"),
     "memory": ("peak_activation_bytes", "B"),
 }
+"""The figure of a cost that each metric is of, and its unit."""
 
 
 def draw_front(axes: Any, content: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ def draw_front(axes: Any, content: Mapping[str, Any]) -> None:
         DataError: no trial was scored.
     """
     limit = content["cost"]["budget"][0]
-    field, unit = _FIGURES[limit["metric"]]
+    field = COSTS[limit["metric"]][0]
     trials = [trial for trial in content["trials"] if None not in (trial["accuracy"], trial["cost"][field])]
     if not trials:
         raise DataError("the report has no trial with a score, so there is no front; choose another --kind")
@@ -45,13 +46,18 @@ def draw_front(axes: Any, content: Mapping[str, Any]) -> None:
                          color=allocator_colour(entry["name"]), zorder=4,
                          edgecolors=INK if entry["emitted"] else "white")  # fmt: skip
     axes.axvline(limit["limit"], color=MUTED, linestyle="--", linewidth=0.9, label="budget")
-    quantities(axes.xaxis, unit)
-    axes.locator_params(axis="x", nbins=5)
-    batch = content["target"]["batch"]
-    axes.set_xlabel(limit["metric"] + ("" if unit == "B" or batch == 1 else f" of one batch of {batch}"))
+    cost_axis(axes, limit["metric"], content["target"]["batch"])
     metric = score_name(content["accuracy"])
     axes.set_ylabel(f"{metric}, search split" + (" (%)" if content["accuracy"]["unit"] == "%" else ""), fontsize=8)
     axes.legend(fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+
+
+def cost_axis(axes: Any, metric: str, batch: int) -> None:
+    """Names the horizontal axis after a metric of the budget, and its figures with prefixes and the unit."""
+    unit = COSTS[metric][1]
+    quantities(axes.xaxis, unit)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel(metric + ("" if unit == "B" or batch == 1 else f" of one batch of {batch}"))
 
 
 def front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[tuple[float, float]]:
