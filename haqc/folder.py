@@ -18,6 +18,7 @@ from haqc.formats import MAIN_FILE, beside_files
 from haqc.mirror.quantised import State
 from haqc.probe import Probe
 from haqc.recovery import Recovery
+from haqc.sweptfiles import front_left, points_left
 from haqc.workbench import Tuned
 
 RESULTS = (MAIN_FILE, "policy.json", "report.json", "report.html", "layers.csv", "search.jsonl", *beside_files())
@@ -47,7 +48,7 @@ class OutputFolder:
         Args:
             model: the file to compile, which must not be among those that are replaced.
             resume: go on with what lies in it.
-            force: replace what an earlier compile left in it.
+            force: replace what an earlier compile or sweep left in it.
 
         Raises:
             OutputError: it is no folder; it is not empty and neither is given; or it holds files under the results'
@@ -64,7 +65,7 @@ class OutputFolder:
                 f"'{self.path}' is not empty; add --resume to go on there, --force to replace what haqc left there, "
                 "or name another folder with --out"
             )
-        for name in (name for name in (_STATE, *self.results) if name in present):
+        for name in (name for name in (_STATE, *self._own) if name in present):
             file = self.file(name)
             if file.is_symlink():
                 raise OutputError(f"'{file}' is a link, and haqc writes nothing outside its folder; remove the link")
@@ -72,9 +73,12 @@ class OutputFolder:
                 raise OutputError(
                     f"'{file}' was not left there by a compile, and would be replaced; name another folder with --out"
                 )
+        for point in self._points:
+            if point.state.is_dir():
+                point.check(model, resume=resume, force=force)
 
     def take(self, *, resume: bool) -> None:
-        """Makes the folder ready: what an earlier compile left goes, unless there is something to resume.
+        """Makes the folder ready: what an earlier compile or sweep left goes, unless there is something to resume.
 
         Files of other origin stay.
 
@@ -210,8 +214,20 @@ class OutputFolder:
         with log.open("rb") as stream:
             return stream.readline().endswith(b"\n")
 
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """The files that are replaced: the results, and the front of a sweep of before."""
+        return tuple(dict.fromkeys((*self.results, *front_left(self.state))))
+
+    @property
+    def _points(self) -> tuple[OutputFolder, ...]:
+        """The folders of the points of a sweep of before."""
+        return tuple(OutputFolder(self.path / name) for name in points_left(self.path, self.state))
+
     def _empty(self) -> None:
-        for name in self.results:
+        for point in self._points:
+            point.discard()
+        for name in self._own:
             self.file(name).unlink(missing_ok=True)
         if self.state.is_dir():
             shutil.rmtree(self.state)

@@ -69,9 +69,10 @@ def sweep_model(request: Request, ui: Ui) -> Swept:
     shares = sweep.shares(case.problem.range_of(sweep.metric)[0])
     names = [sweep.name(share) for share in shares]
     folder.check(request.model, names, resume=request.resume, force=request.force)
-    folder.take(names, resume=request.resume)
+    folder.whole.take(resume=request.resume)
     log = SearchLog(folder.whole.file("search.jsonl"), case.fingerprint)
     try:
+        folder.take_points(names, resume=request.resume)
         case, bench = make_bench(case, folder.whole, clock, ui)
         problems = [case.problem.within(Demand.of_share(sweep.metric, share)) for share in shares]
         points = [Point(*each) for each in zip(shares, names, problems, strict=True)]

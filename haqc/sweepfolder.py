@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from haqc.budget import METRICS
 from haqc.errors import OutputError
 from haqc.folder import RESULTS, OutputFolder
-
-FRONT_FILES = ("front.json", "front.csv", "front.svg", "search.jsonl")
-"""The files that a sweep leaves beside the folders of its points."""
-
-_POINT = re.compile(rf"(?:{'|'.join(METRICS)})-[0-9][0-9.e-]{{0,20}}")
-_POINTS = "points.json"
+from haqc.sweptfiles import FRONT_FILES, POINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +41,12 @@ class SweepFolder:
                 )
             self.point(name).check(model, resume=resume, force=force)
 
-    def take(self, names: Sequence[str], *, resume: bool) -> None:
-        """Makes the folder ready; the points of an earlier sweep go, unless there is something to resume.
+    def take_points(self, names: Sequence[str], *, resume: bool) -> None:
+        """Makes the folders of the points ready, after the whole.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: one cannot be written.
         """
-        before = self._points_before()
-        self.whole.take(resume=resume)
-        if not (self.whole.state / _POINTS).is_file():  # an earlier sweep was emptied
-            for name in before:
-                self.point(name).discard()
+        self.whole.keep(POINTS, json.dumps(list(names)).encode())  # before the folders, so that none is ever orphaned
         for name in names:
             self.point(name).take(resume=resume)
-        self.whole.keep(_POINTS, json.dumps(list(names)).encode())
-
-    def _points_before(self) -> list[str]:
-        """Gives the points of an earlier sweep; names that a sweep gives none are left alone."""
-        try:
-            names = json.loads((self.whole.state / _POINTS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return []
-        if not isinstance(names, list):
-            return []
-        points = [name for name in names if isinstance(name, str) and _POINT.fullmatch(name)]
-        return [name for name in points if not (self.path / name).is_symlink()]

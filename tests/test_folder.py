@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from haqc.errors import OutputError, ResumeError
 from haqc.folder import RESULTS, OutputFolder
 from haqc.mirror.quantised import State
 from haqc.recovery import Reconstruction, Recovery
+from haqc.sweepfolder import SweepFolder
+from haqc.sweptfiles import FRONT_FILES
 from haqc.workbench import Tuned
 
 MODEL = Path("elsewhere") / "model.onnx"
+POINTS = ("energy-0.30", "energy-0.60")
 
 
 @pytest.fixture
@@ -56,6 +60,58 @@ def test_force_removes_what_haqc_left_and_nothing_else(used: OutputFolder) -> No
     used.take(resume=False)
     assert names(used) == [".state", "notes.txt"]
     assert list(used.state.iterdir()) == []
+
+
+def swept(folder: OutputFolder) -> tuple[SweepFolder, OutputFolder]:
+    """What a sweep of two points leaves in a folder, with a file of the user's own in one of them."""
+    sweep = SweepFolder(folder.path)
+    sweep.check(MODEL, POINTS, resume=False, force=True)
+    sweep.whole.take(resume=False)
+    sweep.take_points(POINTS, resume=False)
+    for name in FRONT_FILES:
+        sweep.whole.write(name, b"front\n")
+    for name in POINTS:
+        sweep.point(name).write("model.onnx", b"point")
+    (folder.path / POINTS[1] / "notes.txt").write_text("mine", encoding="utf-8")
+    return sweep, sweep.point(POINTS[0])
+
+
+def test_a_compile_takes_the_place_of_a_sweep_and_a_sweep_that_of_a_compile(used: OutputFolder) -> None:
+    swept(used)
+    assert names(used) == sorted([".state", "notes.txt", *FRONT_FILES, *POINTS])
+    folder = OutputFolder(used.path)
+    folder.check(MODEL, resume=False, force=True)
+    folder.take(resume=False)
+    assert names(used) == [".state", POINTS[1], "notes.txt"]
+    assert [path.name for path in (used.path / POINTS[1]).iterdir()] == ["notes.txt"]
+
+
+def test_what_no_sweep_left_is_not_removed(used: OutputFolder) -> None:
+    """Without a sweep's list, files and folders under these names are the user's; so are links, and other names."""
+    for name in ("front.svg", POINTS[0]):
+        folder = used.path / name
+        (folder.mkdir if name in POINTS else folder.touch)()
+    before = names(used)
+    used.check(MODEL, resume=False, force=True)
+    used.take(resume=False)
+    assert [name for name in before if name not in RESULTS] == names(used)
+    _, point = swept(used)
+    outside = used.path.parent / "outside"
+    point.path.rename(outside)
+    point.path.symlink_to(outside)
+    used.keep("points.json", b'["energy-0.30", "../outside", "notes.txt"]')
+    used.take(resume=False)
+    assert (outside / "model.onnx").is_file() and point.path.is_symlink()
+    assert (used.path / "notes.txt").is_file() and (used.path / POINTS[1] / "model.onnx").is_file()
+
+
+def test_the_model_to_compile_may_be_no_point_of_a_sweep(used: OutputFolder) -> None:
+    sweep, point = swept(used)
+    for check in (used.check, partial(sweep.check, names=["energy-0.90"])):
+        with pytest.raises(
+            OutputError, match=r"energy-0\.30/model\.onnx' was not left there by a compile, and would be"
+        ):
+            check(point.file("model.onnx"), resume=False, force=True)
 
 
 def test_resume_keeps_everything(used: OutputFolder) -> None:

@@ -89,6 +89,7 @@ LAYERS = tuple(
         sensitivity
         storedtensors
         sweepfolder
+        sweptfiles
         targets
         train
         userfunction

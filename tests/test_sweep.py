@@ -21,8 +21,8 @@ from haqc.folder import RESULTS
 from haqc.formats import beside_files
 from haqc.passes.report.front import FRONT_COLUMNS
 from haqc.passes.report.frontplot import front_svg
-from haqc.sweepfolder import FRONT_FILES
 from haqc.sweeping import Sweep
+from haqc.sweptfiles import FRONT_FILES
 
 pytestmark = pytest.mark.slow
 
