@@ -120,11 +120,12 @@ class _File:
     def _measured(self, variant: _Variant, consumer: str) -> list[dict[str, Any]]:
         emitted = self._emitted(variant)
         if consumer == "onnxruntime":
-            return [line.to_json() for line in verify(emitted, self._probe).consumers]
-        line = (
-            verify_qonnx(emitted, self._probe) if consumer == "qonnx" else verify_openvino(emitted, self._probe.inputs)
-        )
-        return [line.to_json()]
+            lines = verify(emitted, self._probe).consumers
+        elif consumer == "openvino":
+            lines = verify_openvino(emitted, self._probe.inputs)
+        else:
+            lines = (verify_qonnx(emitted, self._probe),)
+        return [line.to_json() for line in lines]
 
     def _emitted(self, variant: _Variant) -> ir.Model:
         model = at_opset(self.campaign.subject.model, variant.opset)

@@ -130,7 +130,7 @@ def check_folder_or_file(
         names = [spec.name for spec in specs]
         listener.say("a file alone: only the runtime's agreement with itself is checked; name the folder to check all")
         inputs = dict(zip(names, samples.inputs(slice(None)), strict=True))
-        verification = verify_alone(model, inputs).with_consumers(verify_openvino(model, inputs)).of_file(path.name)
+        verification = verify_alone(model, inputs).with_consumers(*verify_openvino(model, inputs)).of_file(path.name)
     result: dict[str, Any] = {"file": model_path.name, **verification.to_json()}
     if not verification.ok:
         wrong = model_path.with_name(verification.first_file)

@@ -78,7 +78,7 @@ def verify_formats(files: Sequence[tuple[FormatName, str, ir.Model]], probe: Pro
     for name, file, model in files:
         found = Verification(len(probe), ())
         if name in RUNNABLE:
-            found = verify(model, probe).with_consumers(verify_openvino(model, probe.inputs))
+            found = verify(model, probe).with_consumers(*verify_openvino(model, probe.inputs))
         elif name == "qonnx":
             found = found.with_consumers(verify_qonnx(model, probe))
         consumers += found.of_file(file).consumers
