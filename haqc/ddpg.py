@@ -104,7 +104,7 @@ class Agent:
         self._options = options
         self._steps = steps
         self._episodes = episodes
-        self._warm_up = math.ceil(options.warm_up * episodes)
+        self._warm_up = math.ceil(round(options.warm_up * episodes, 9))  # 21/600 of 600 is 21, and not 22
         self._baseline: float | None = None
         self._actor = Actor(state_size, options.hidden, generator)
         self._critic = Critic(state_size, options.hidden, generator)

@@ -43,10 +43,11 @@ class Journal:
             OutputError: the file cannot be written.
         """
         try:
-            stream = self._opened()
-            stream.write(json.dumps(entry).encode() + b"\n")
+            stream, line = self._opened(), json.dumps(entry).encode() + b"\n"
+            stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
+            self._whole_bytes += len(line)
         except OSError as error:
             raise self._unusable(error) from error
 

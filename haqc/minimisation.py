@@ -38,14 +38,16 @@ def least_cost(searcher: Searcher, goal: Goal) -> Winner:
     floor, dearest = problem.range_of(goal.metric)
     search = Attempts(searcher, goal, reference)
     attempts = minimise(floor, dearest, goal.max_drop, search)
-    steps = tuple(Step(each.fraction, each.cost, each.drop, each.drop <= goal.max_drop) for each in attempts)
+    tried = [each for each in attempts if each.found is not None or not each.ends]
+    steps = tuple(Step(each.fraction, each.cost, each.drop, each.drop <= goal.max_drop) for each in tried)
     minimised = Minimised(goal, reference, steps)
-    kept = cheapest_kept(attempts, goal.max_drop)
+    kept, is_ended = cheapest_kept(attempts, goal.max_drop), attempts[-1].ends
     if kept is None or kept.found is None:
-        if attempts[-1].ends:
+        if is_ended:
             raise Interrupted("interrupted before any policy kept the quality; add --resume to go on where it was")
         raise _lost(minimised, judge.metric.name)
-    found = replace(kept.found.found, minimised=minimised, trials=tuple(search.known.values()))
+    trials = tuple(search.known.values())
+    found = replace(kept.found.found, minimised=minimised, trials=trials, interrupted=is_ended)
     return replace(kept.found, found=found)
 
 
@@ -72,6 +74,8 @@ class Attempts:
             found = self.searcher.search(problem, tuple(self.known.values()))
         except InfeasibleBudget:  # with the other budgets: a cheaper one of this metric is out of reach as well
             return Attempt(fraction)
+        except Interrupted:  # what was found within other budgets may have kept the quality
+            return Attempt(fraction, ends=True)
         self.known.update((trial.policy.key, trial) for trial in found.trials)
         believed = self._cheapest_believed(found)
         if believed is not None:

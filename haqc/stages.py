@@ -59,15 +59,14 @@ def measure_effects(
             by_width = zip(*shares[index :: len(free)], strict=True)
             effects = [Effect.of(each, len(bench.probe)) for each in by_width]
             table.append([number for effect in effects for number in effect.to_numbers()])
+            if not all(map(math.isfinite, table[-1])):
+                raise ModelError(
+                    f"what quantising '{free[index].operand.tensor}' does to the output cannot be measured: it "
+                    "overflows; look for weights that are huge or not a number"
+                )
         folder.save_table("sensitivity.json", table)
     elif any(number < 0 for row in table for start in (0, 1, 2) for number in row[start::4]):
         raise ResumeError(f"'{folder.state / 'sensitivity.json'}' is damaged; start again with --force")
-    for choice, row in zip(free, table, strict=True):
-        if not all(map(math.isfinite, row)):
-            raise ModelError(
-                f"what quantising '{choice.operand.tensor}' does to the output cannot be measured: it overflows; "
-                "look for weights that are huge or not a number"
-            )
     return {
         (choice.operand.tensor, bits): Effect.of_numbers(row[4 * index : 4 * index + 4])
         for choice, row in zip(free, table, strict=True)

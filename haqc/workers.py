@@ -53,6 +53,7 @@ class WorkerPool:
         self._running: dict[multiprocessing.connection.Connection, int] = {}
         self._connections: list[multiprocessing.connection.Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
+        self._is_whole = False
 
     def __enter__(self) -> WorkerPool:
         context = multiprocessing.get_context("spawn")
@@ -64,11 +65,13 @@ class WorkerPool:
             theirs.close()
             self._connections.append(ours)
             self._processes.append(process)
+        self._is_whole = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_whole = False
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -103,7 +106,7 @@ class WorkerPool:
             HaqcError: what a job raised.
             RuntimeError: a worker died, or a job failed through a bug of ours.
         """
-        if self._running:
+        if self._running or not self._is_whole:  # a second Ctrl-C may come while the first has them start anew
             self.restart()
         running = self._running
         results: list[Any] = [None] * len(jobs)

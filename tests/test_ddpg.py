@@ -95,6 +95,12 @@ def test_noise_decays_as_over_a_run_of_600_episodes() -> None:
     assert long.sigma(151) == pytest.approx(0.5 * 0.99, rel=1e-12)
 
 
+def test_the_papers_21_random_episodes_of_600_are_21() -> None:
+    agent = Agent(3, 4, 600, AgentOptions(warm_up=21 / 600), 0)
+    assert agent.sigma(21) == 0.5
+    assert agent.sigma(22) == pytest.approx(0.5 * 0.99, rel=1e-12)
+
+
 def test_noise_is_truncated_around_the_actors_own_action() -> None:
     agent = Agent(3, 4, 100, AgentOptions(hidden=(8, 8)), 0)
     own = agent.choose(STATES[1])

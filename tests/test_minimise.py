@@ -78,6 +78,29 @@ def test_a_killed_one_is_resumed(haqc: CommandLine, jobs: Any, tmp_path: Path) -
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
 
 
+@pytest.mark.slow
+def test_ctrl_c_emits_the_cheapest_that_was_found_to_keep_the_quality(
+    haqc: CommandLine, jobs: Any, tmp_path: Path
+) -> None:
+    said: list[int] = []  # scores that were asked for before each fine-tune
+    options = ("--minimise", "size", "--max-drop", "20", "--reconstruct", "16")
+
+    def interrupt(job: Any, count: int) -> None:
+        if job.method == "recover":
+            said.append(jobs.count("score"))
+        elif job.method == "score" and said and count > said[-1]:  # the first policy of the next budget
+            raise KeyboardInterrupt
+
+    jobs.fault = interrupt
+    outcome = compile_least(haqc, tmp_path / "out", *options)
+    assert outcome.code == 0, outcome.err
+    report = read(tmp_path / "out")
+    assert report["interrupted"] is True
+    steps = report["cost"]["minimised"]["steps"]
+    assert [step["kept"] for step in steps] == [True]
+    assert report["cost"]["policy"]["weight_bytes"] <= steps[0]["budget"] * report["cost"]["baseline"]["weight_bytes"]
+
+
 def test_a_drop_that_nothing_keeps(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     least = ("--minimise", "energy", "--max-drop", "0.1", "--budget", "size=0.3")
     sentence = compile_least(haqc, tmp_path / "out", *least).sentence(3)

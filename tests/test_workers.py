@@ -277,6 +277,19 @@ def test_restarting_gives_fresh_processes(single: WorkerPool, jobs: list[Job], e
 
 
 @pytest.mark.slow
+def test_a_second_interrupt_while_processes_start_anew_loses_no_job(
+    single: WorkerPool, jobs: list[Job], expected: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> WorkerPool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(single, "__enter__", interrupted)
+        single.restart()
+    _same(single.run([jobs[5]])[0], expected[5])
+
+
+@pytest.mark.slow
 def test_a_killed_worker_is_reported_and_replaced(pair: WorkerPool, jobs: list[Job], expected: list[Any]) -> None:
     victim = pair._processes[0]
     assert victim.pid is not None

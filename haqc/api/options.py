@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 from haqc.budget import Demand, Goal
+from haqc.calibration import QUANTISERS, RANGES, QuantiserName, Ranges
 from haqc.dimensions import Shape
 from haqc.errors import PolicyError
+from haqc.formats import CHOICES as FORMATS
+from haqc.formats import FormatName
 from haqc.policy import Bits
-from haqc.request import Request
+from haqc.request import ALLOCATORS, WEIGHTS, AllocatorName, DeviceChoice, Request, Weights
 from haqc.sweeping import Sweep
 
-if TYPE_CHECKING:
-    from haqc.calibration import QuantiserName, Ranges
-    from haqc.formats import FormatName
-    from haqc.request import AllocatorName, DeviceChoice, Weights
-
 Widths = str | int | tuple[int, int] | Bits
+
+CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "allocators": ALLOCATORS,
+    "device": get_args(DeviceChoice),
+    "formats": FORMATS,
+    "quantiser": QUANTISERS,
+    "ranges": (*RANGES, None),
+    "weights": WEIGHTS,
+}
+"""What options may be that choose among names."""
 
 
 class Options(TypedDict, total=False):
@@ -89,6 +97,13 @@ def demands_of(budget: str | Sequence[str] | Mapping[str, str | float]) -> tuple
     return tuple(Demand.parse(text) for text in texts)
 
 
+def _check_choice(name: str, given: Any) -> None:
+    for each in given if isinstance(given, tuple) else (given,):
+        if each not in CHOICES[name]:
+            allowed = ", ".join(map(str, CHOICES[name]))
+            raise PolicyError(f"option '{name}' cannot be {each!r}; there are {allowed}")
+
+
 def asked(
     model: Path,
     target: str,
@@ -111,6 +126,10 @@ def asked(
         given[name] = {pattern: read_widths(widths) for pattern, widths in given[name].items()}
     for name in {"allocators", "formats", "same_bits", "keep_float"} & {*given}:
         given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+    for name in [name for name in CHOICES if name in given]:
+        _check_choice(name, given[name])
+    if "allocators" in given:
+        given["allocators"] = tuple(dict.fromkeys(given["allocators"]))
     if isinstance(given.get("minimise"), tuple):
         given["minimise"] = Goal.parse(*given["minimise"])
     return Request(model=model, target=target, demands=demands, out=out, data=source, sweep=sweep, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 
@@ -90,24 +91,30 @@ def search(
         left_s = end_s - time.monotonic()
         until_s = time.monotonic() + left_s / (len(options.allocators) - place)
         account = Account(name, allowance(name, options), evaluator, progress, until_s)
-        is_going = _run(allocators[name], account)
+        is_going = _goes_on(functools.partial(allocators[name], account))
         finished.append(account.close())
         if not is_going:
             break
+
+    def fill() -> None:
+        wider = unspent(problem, evaluator)[: options.evaluations]
+        account = Account(SLACK, len(wider), evaluator, progress, end_s)
+        try:
+            account.evaluate_all(wider, options.batch)
+        finally:
+            finished.extend(row for row in [account.close()] if row.evaluations)
+
+    is_going = is_going and _goes_on(fill)
     if not evaluator.trials:
         raise Interrupted("interrupted before any policy was evaluated, so there is nothing to emit; run it again")
-    if is_going and (wider := unspent(problem, evaluator)[: options.evaluations]):
-        account = Account(SLACK, len(wider), evaluator, progress, end_s)
-        is_going = _run(lambda account: account.evaluate_all(wider, options.batch), account)
-        finished += [row for row in [account.close()] if row.evaluations]
     best = evaluator.best(evaluator.trials)
     return SearchResult(evaluator.trials, tuple(finished), best, interrupted=not is_going)
 
 
-def _run(propose: Callable[[Account], object], account: Account) -> bool:
-    """Lets an allocator propose until it ends or its time is up; gives whether the search goes on after it."""
+def _goes_on(propose: Callable[[], object]) -> bool:
+    """Lets policies be proposed until there are no more or the time is up; gives whether the search goes on after."""
     try:
-        propose(account)
+        propose()
     except OutOfTime:
         pass
     except KeyboardInterrupt:

@@ -98,6 +98,13 @@ def test_options_are_the_fields_of_a_request() -> None:
         (("no.onnx", "edge", "energy=0.5"), {}, ModelError, r"no\.onnx"),
         ((DIGITS, "edge", "power=0.5"), {}, BudgetError, "unknown budget metric 'power'"),
         ((DIGITS, "edge", "energy=0.5"), {"epochs": 3}, PolicyError, "there is no option 'epochs'"),
+        (
+            (DIGITS, "edge", "energy=0.5"),
+            {"allocators": ["greedy", "annealing"]},
+            PolicyError,
+            "option 'allocators' cannot be 'annealing'; there are uniform, greedy, integer",
+        ),
+        ((DIGITS, "edge", "energy=0.5"), {"device": "tpu"}, PolicyError, "cannot be 'tpu'; there are cpu, cuda, auto"),
         ((DIGITS, "edge", "energy=0.5"), {"pins": {"*": "9/9"}}, PolicyError, "bits '9/9' are malformed"),
         ((DIGITS, "edge", "energy=0.5"), {"at_least": {"no": 4}}, PolicyError, "--at-least 'no' matches no layer"),
         ((DIGITS, "edge", "energy=0.5"), {"same_bits": "block"}, PolicyError, "--same-bits 'block' matches no layer"),

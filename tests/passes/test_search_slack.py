@@ -113,6 +113,34 @@ def test_uniform_widths_are_widened_in_a_row_of_their_own() -> None:
     assert slack.evaluations == sum(trial.allocator == "slack" for trial in result.trials) <= 6
 
 
+def test_a_budget_that_no_uniform_widths_hold_is_met_all_the_same() -> None:
+    # With 8 bits everywhere the size is over, with 2 bits the latency: only widths that differ hold both.
+    game = toy(6, 1, weights=(2, 8), activations=(8,))
+    wide = [choice.operand.tensor for choice in game.space.free][:2]
+    mixed = unpacking(
+        game.space.policy({c.operand.tensor: 8 if c.operand.tensor in wide else 2 for c in game.space.free})
+    )
+    limits = Limit("latency", mixed.latency_s, "latency"), Limit("size", mixed.weight_bytes, "size")
+    assert not any(Budget(limits).allows(unpacking(game.space.uniform(bits, 8))) for bits in (2, 8))
+    result = run(game, Budget(limits), unpacking, "uniform")
+    assert not result.interrupted
+    assert Budget(limits).allows(result.best.cost)
+    assert [(row.name, row.evaluations) for row in result.allocators] == [("uniform", 0), ("slack", 1)]
+
+
+def test_an_interrupt_while_slack_is_looked_for_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> list[Policy]:
+        raise KeyboardInterrupt
+
+    game = toy(6, 1)
+    budget = within(game, {"energy": 0.5}, price)
+    undisturbed = run(game, budget, price, "uniform")
+    monkeypatch.setattr("haqc.passes.search.unspent", interrupted)
+    result = run(game, budget, price, "uniform")
+    assert result.interrupted
+    assert result.allocators[0].best == result.best == undisturbed.allocators[0].best
+
+
 def test_nothing_is_added_where_the_best_leave_nothing() -> None:
     game = toy(6, 1)
     result = run(game, within(game, {"energy": 0.5}, price), price, "greedy")
