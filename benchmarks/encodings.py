@@ -6,6 +6,9 @@ AIMET (``pip install aimet-onnx``, in an environment of its own) takes a file wh
 ``--exact`` policies draw from 2, 4 and 8 bits, which both schemas have, so that the simulation is to give the mirror's
 outputs; else widths are 1 to 8 and what a schema lacks is rounded up. Prints one row per network and schema: files, how
 many are taken, tensors rounded up, and the largest difference of outputs as a share of their largest magnitude.
+
+What AIMET makes of a file is kept in ``results`` in the folder ``--out``; a run that was ended goes on there. A process
+of AIMET's gets several files, since it takes seconds to start; where it fails, each gets one of its own.
 """
 
 from __future__ import annotations
@@ -13,25 +16,147 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.kept import keep
 from benchmarks.subjects import NAMES, Subject, drawn, model_file
 from haqc.content import Content
 from haqc.formats import ENCODINGS_FILES
 from haqc.gap import gap_between
-from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.emit import Emission, at_opset, emit
 from haqc.passes.verify.outside import OutsideRuntime, RuntimeRefuses
 from haqc.policy import Policy
+from haqc.probe import Probe
 
 AIMET = OutsideRuntime("aimet_onnx", Path(__file__).with_name("run_aimet.py"))
 EXACT = (2, 4, 8)
 """Widths that both schemas have."""
 
+SAMPLES = 4
+"""Inputs that a simulation is run on."""
+
+TOGETHER = 5
+"""Policies whose files one process gets."""
+
 TITLES = ("network", "schema", "files", "taken", "rounded up", "largest difference", "first that is refused")
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One network at many policies.
+
+    Attributes:
+        name: the network.
+        out: the folder where results are kept.
+        is_exact: whether widths are those that both schemas have.
+    """
+
+    name: str
+    out: Path
+    is_exact: bool = False
+
+    def row(self, schema: str, count: int) -> tuple[str, ...]:
+        """Gives the columns of a row behind the schema."""
+        found = [self._result(schema, seed, count) for seed in range(count)]
+        taken = [one for one in found if not one["refusal"]]
+        refused = (f"policy {seed}: {one['refusal']}" for seed, one in enumerate(found) if one["refusal"])
+        largest = max((one["difference"] for one in taken), default=float("nan"))
+        rounded = sum(one["rounded"] for one in found)
+        return str(count), str(len(taken)), str(rounded), f"{largest:.2g}", next(refused, "")
+
+    def _result(self, schema: str, seed: int, count: int) -> dict[str, Any]:
+        """Gives what is kept of a file; where nothing is, asks for it and the next ones."""
+        file = self._file(schema, seed)
+        if not file.is_file():
+            missing = [other for other in range(seed, count) if not self._file(schema, other).is_file()]
+            asked = {other: _Asked.of(self.subject, self._policy(other)) for other in missing[:TOGETHER]}
+            for other, found in zip(asked, _results([*asked.values()], schema), strict=True):
+                keep(self._file(schema, other), found)
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return content
+
+    def _file(self, schema: str, seed: int) -> Path:
+        widths = "exact" if self.is_exact else "all"
+        return self.out / "results" / self.name / "encodings" / f"{schema}-{widths}" / f"{seed}.json"
+
+    def _policy(self, seed: int) -> Policy:
+        if not self.is_exact:
+            return self.subject.random_policy(seed)
+        random = np.random.default_rng(seed)
+        free = self.subject.space.free
+        return self.subject.space.policy(
+            {c.operand.tensor: int(random.choice([*{*c.widths} & {*EXACT}])) for c in free}
+        )
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The network, calibrated."""
+        return Subject.of(model_file(self.name, self.out))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A network's encodings at a policy, and what the mirror computes there."""
+
+    emission: Emission
+    probe: Probe
+
+    @classmethod
+    def of(cls, subject: Subject, policy: Policy) -> _Asked:
+        network = subject.quantised(policy)
+        emission = emit("encodings", at_opset(subject.model, 21), policy, network.codes(), {})
+        return cls(emission, network.probe(drawn(subject.model, SAMPLES, seed=2)))
+
+    @property
+    def model(self) -> np.ndarray:
+        """The float model, whose weights are what the codes stand for, as bytes."""
+        return np.frombuffer(Content.of(self.emission.model).checkable(), np.uint8)
+
+    def document(self, schema: str) -> np.ndarray:
+        """Gives the encodings as bytes of JSON."""
+        return np.frombuffer(json.dumps(self.emission.documents[ENCODINGS_FILES[schema]]).encode(), np.uint8)
+
+    def result(self, schema: str, difference: float | None, refusal: str = "") -> dict[str, Any]:
+        """Gives what is kept."""
+        rounded = sum(ENCODINGS_FILES[schema] in fallback.stored for fallback in self.emission.fallbacks)
+        return {"rounded": rounded, "difference": difference, "refusal": refusal}
+
+
+def _results(asked: Sequence[_Asked], schema: str) -> list[dict[str, Any]]:
+    """Gives what AIMET makes of files, all at once; where it fails, one by one."""
+    try:
+        return [one.result(schema, gap) for one, gap in zip(asked, _gaps(asked, schema), strict=True)]
+    except RuntimeRefuses as error:
+        if len(asked) > 1:
+            return [found for one in asked for found in _results([one], schema)]
+        return [asked[0].result(schema, None, str(error))]
+
+
+def _gaps(asked: Sequence[_Asked], schema: str) -> list[float]:
+    """Gives the largest difference between simulation and mirror, for each file.
+
+    Raises:
+        RuntimeRefuses: AIMET does not take all of the encodings.
+    """
+    models = {f"model {index}": one.model for index, one in enumerate(asked)}
+    documents = {f"encodings {index}": one.document(schema) for index, one in enumerate(asked)}
+    names = [(index, name) for index, one in enumerate(asked) for name in one.probe.outputs]
+    assert AIMET.interpreter is not None
+    given = {**models, **documents, **asked[0].probe.inputs}
+    wanted = [f"{index} {name}" for index, name in names]
+    answer = AIMET.run(AIMET.interpreter, Content(b""), given, wanted, len(asked))
+    gaps = [0.0] * len(asked)
+    for index, name in names:
+        gap = gap_between(answer.outputs[f"{index} {name}"], asked[index].probe.outputs[name])
+        gaps[index] = max(gaps[index], gap)
+    return gaps
 
 
 def main() -> None:
@@ -48,48 +173,9 @@ def main() -> None:
     print("| " + " | ".join(TITLES) + " |")
     print("|" + "---|" * len(TITLES))
     for name in arguments.only or [name for name in NAMES if name != "resnet18"]:
-        subject = Subject.of(model_file(name, arguments.out))
+        campaign = Campaign(name, arguments.out, is_exact=arguments.exact)
         for schema in ENCODINGS_FILES:
-            row = measured(subject, schema, arguments.count, is_exact=arguments.exact)
-            print("| " + " | ".join((name, schema, *row)) + " |", flush=True)
-
-
-def measured(subject: Subject, schema: str, count: int, *, is_exact: bool) -> tuple[str, ...]:
-    """Gives the columns of a row behind the schema."""
-    taken, rounded, largest, first = 0, 0, 0.0, ""
-    for seed in range(count):
-        policy = _exact(subject, seed) if is_exact else subject.random_policy(seed)
-        network = subject.quantised(policy)
-        emission = emit("encodings", at_opset(subject.model, 21), policy, network.codes(), {})
-        rounded += sum(ENCODINGS_FILES[schema] in fallback.stored for fallback in emission.fallbacks)
-        try:
-            largest = max(largest, _gap(subject, network, emission, schema))
-            taken += 1
-        except RuntimeRefuses as error:
-            first = first or f"policy {seed}: {error}"
-    return str(count), str(taken), str(rounded), f"{largest:.2g}", first
-
-
-def _exact(subject: Subject, seed: int) -> Policy:
-    random = np.random.default_rng(seed)
-    free = subject.space.free
-    return subject.space.policy({c.operand.tensor: int(random.choice([*{*c.widths} & {*EXACT}])) for c in free})
-
-
-def _gap(subject: Subject, network: QuantisedMirror, emission: Emission, schema: str) -> float:
-    """Gives the largest difference between simulation and mirror.
-
-    Raises:
-        RuntimeRefuses: AIMET does not take the encodings.
-    """
-    inputs = drawn(subject.model, 4, seed=2)
-    document = np.frombuffer(json.dumps(emission.documents[ENCODINGS_FILES[schema]]).encode(), np.uint8)
-    given = {"": document} | dict(zip(network.mirror.inputs, inputs, strict=True))
-    outputs = network.mirror.outputs
-    assert AIMET.interpreter is not None
-    answer = AIMET.run(AIMET.interpreter, Content.of(emission.model), given, outputs, 1)
-    expected = network.probe(inputs).outputs
-    return max(gap_between(answer.outputs[name], expected[name]) for name in outputs)
+            print("| " + " | ".join((name, schema, *campaign.row(schema, arguments.count))) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Loads encodings into AIMET's simulation: a script of its own, for an interpreter that has aimet_onnx.
 
-Argument: a folder with ``model.onnx``, ``inputs.npz`` and ``task.json``, as :mod:`haqc.passes.verify.outside` leaves
-them, the first input being the encodings as bytes of JSON. It leaves ``outputs.npz`` and ``answer.json``.
+Argument: a folder with ``inputs.npz`` and ``task.json``, as :mod:`haqc.passes.verify.outside` leaves them. Of the
+inputs the first are models, as many as the task has parts, and then as many documents of encodings, both as bytes. Each
+of these pairs becomes a simulation, which reads the inputs behind them. It leaves ``outputs.npz``, a pair's outputs
+behind the other's, and ``answer.json``.
 """
 
 from __future__ import annotations
@@ -21,13 +23,18 @@ def main(folder: Path) -> None:
     """Does what the task says."""
     quantsim: Any = importlib.import_module("aimet_onnx.quantsim")
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    count = task["parts"]
     with np.load(folder / "inputs.npz", allow_pickle=False) as file:
-        encodings = json.loads(file["i0"].tobytes())
-        given = {name: file[f"i{index}"] for index, name in enumerate(task["inputs"]) if index}
-    model = onnx.load(folder / "model.onnx")
-    simulation = quantsim.QuantizationSimModel(model, dummy_input={name: array[:1] for name, array in given.items()})
-    quantsim.load_encodings_to_sim(simulation, encodings, strict=False)
-    outputs = simulation.session.run(None, given)  # AIMET names outputs anew and keeps their order
+        contents = [file[f"i{index}"].tobytes() for index in range(2 * count)]
+        given = {name: file[f"i{index}"] for index, name in enumerate(task["inputs"]) if index >= 2 * count}
+    outputs = []
+    for model, document in zip(contents[:count], contents[count:], strict=True):
+        proto = onnx.load_from_string(model)
+        simulation = quantsim.QuantizationSimModel(
+            proto, dummy_input={name: array[:1] for name, array in given.items()}
+        )
+        quantsim.load_encodings_to_sim(simulation, json.loads(document), strict=False)
+        outputs += simulation.session.run(None, given)  # AIMET names outputs anew and keeps their order
     members: dict[str, Any] = {f"o{index}": array for index, array in enumerate(outputs)}
     np.savez(folder / "outputs.npz", **members)
     version = metadata.version("aimet-onnx")
