@@ -22,6 +22,7 @@ from haqc.graph import Graph, Layer
 from haqc.judge import Judge
 from haqc.metrics import Metric, Rows, paired_standard_error, quality, standard_error
 from haqc.policy import Policy, Space
+from haqc.quantisation import Quantisation
 from haqc.recovery import Recovery
 from haqc.result import AllocatorResult, SearchResult
 from haqc.target import Target
@@ -279,13 +280,18 @@ class Findings:
 
 
 def notes(
-    target: Target, table: PriceList, budget: Budget, policy: Policy, fingerprint: Mapping[str, Any]
+    target: Target,
+    table: PriceList,
+    budget: Budget,
+    policy: Policy,
+    fingerprint: Mapping[str, Any],
+    quantisation: Quantisation,
 ) -> dict[str, Any]:
     """Gives the JSON that the emitted file carries: policy, target, cost and provenance."""
     return {
         "schema": ANNOTATIONS_SCHEMA,
         "haqc": __version__,
-        "policy": policy.to_json(),
+        "policy": {**policy.to_json(), "quantisation": quantisation.to_json()},
         "target": {key: value for key, value in target_json(target, table).items() if key != "sources"},
         "cost": _cost(table, budget, policy),
         "provenance": dict(fingerprint),

@@ -16,6 +16,7 @@ from haqc.folder import OutputFolder
 from haqc.policy import Policy
 from haqc.preparation import make_bench
 from haqc.problem import Problem
+from haqc.quantisation import Quantisation
 from haqc.request import Request
 from haqc.result import SearchResult, Trial
 from haqc.searcher import Searcher
@@ -31,7 +32,7 @@ def emit_saved(request: Request, path: Path, ui: Ui) -> Compiled:
     """Emits a model at a saved policy: calibrated, recovered by the recipe of a compile's winner, verified, measured.
 
     Args:
-        request: the model and everything but what is searched.
+        request: the model and everything but what is searched, and but what the policy says of how it was quantised.
         path: the ``policy.json``.
         ui: told what happens.
 
@@ -43,9 +44,10 @@ def emit_saved(request: Request, path: Path, ui: Ui) -> Compiled:
     torch.set_num_threads(1)
     folder = OutputFolder(request.out)
     folder.check(request.model, resume=request.resume, force=request.force)
+    request = Quantisation.read(path).asked(request)
     case = Case.read(request, clock, ui)
     policy = policies.read_fitting(case.problem.graph, path)
-    _require_widths(case.problem, policy, path)
+    _require_widths(case.problem, policy, path, request.min_bits)
     fingerprint = {**case.fingerprint, "policy": policy.key}
     case = replace(case, fingerprint=fingerprint, problem=_at(case.problem, policy))
     folder.take(resume=request.resume)
@@ -87,8 +89,11 @@ def _at(problem: Problem, policy: Policy) -> Problem:
     return replace(problem, space=replace(space, choices=choices))
 
 
-def _require_widths(problem: Problem, policy: Policy, path: Path) -> None:
+def _require_widths(problem: Problem, policy: Policy, path: Path, least: int) -> None:
     allowed = problem.space.precision.allowed_pairs
+    narrow = next((tensor for tensor, bits in policy.widths.items() if bits < least), None)
+    if narrow is not None:
+        raise PolicyError(f"'{path}' gives '{narrow}' 1 bit, for which --quantizer haq has no grid; compile again")
     for layer in problem.graph.quantised_layers:
         bits = policy.bits(layer)
         if (bits.weight, bits.activation) not in allowed:

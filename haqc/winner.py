@@ -23,6 +23,7 @@ from haqc.passes.report import report
 from haqc.passes.verify import kernels, verify_formats
 from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
+from haqc.quantisation import Quantisation
 from haqc.result import SearchResult
 from haqc.workbench import Bench, Tuned
 
@@ -63,14 +64,14 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         VerificationError: the emitted file differs from the mirror; nothing is written then.
     """
     case, policy, found = winner.case, winner.policy, winner.found
-    request, problem = case.request, case.problem
+    request, problem, quantisation = case.request, case.problem, Quantisation.of(case.request)
     with clock.part("emit"):
         mirror = from_onnx(problem.model)
         mirror.load(bench.start)
         network = QuantisedMirror(mirror, policy, bench.calibration)
         if winner.tuned is not None:
             network.load(winner.tuned.state)
-        carried = notes(problem.target, problem.table, problem.budget, policy, case.fingerprint)
+        carried = notes(problem.target, problem.table, problem.budget, policy, case.fingerprint, quantisation)
         codes, names = network.codes(), request.settled_formats
         model = problem.model if request.opset is None else at_opset(problem.model, request.opset)
         written = [Emitted.of(name, model, policy, codes, carried, is_main=name == names[0]) for name in names]
@@ -112,7 +113,7 @@ def deliver(winner: Winner, bench: Bench, folder: OutputFolder, clock: Clock) ->
         recovery=None if winner.tuned is None else winner.tuned.recovery,
     )
     folder.write_formats({name: content for emitted in written for name, content in emitted.files.items()})
-    folder.write("policy.json", (json.dumps(policy.to_json(), indent=1) + "\n").encode())
+    folder.write("policy.json", (json.dumps(carried["policy"], indent=1) + "\n").encode())
     folder.save_probe(probe)
     found_all = findings.to_json()
     report(found_all, folder.path)

@@ -16,6 +16,7 @@ from haqc.findings import Measured, notes, versions
 from haqc.frontend import pose
 from haqc.metrics import named
 from haqc.policy import baseline
+from haqc.quantisation import Quantisation
 
 if TYPE_CHECKING:
     from tests.command_line import CommandLine, Compiled
@@ -94,9 +95,18 @@ def test_what_the_file_carries(haqc: CommandLine) -> None:
     table = build_table(graph, target)
     full = baseline(graph)
     budget = Budget.resolve((Demand.parse("energy=0.5"), Demand.parse("size=1")), table.price(full), table.batch)
-    carried = notes(target, table, budget, full, {"seed": 3})
+    carried = notes(target, table, budget, full, {"seed": 3}, Quantisation(keep_float=("stem",)))
     assert json.loads(json.dumps(carried)) == carried
-    assert carried["policy"] == full.to_json()
+    assert carried["policy"] == {
+        **full.to_json(),
+        "quantisation": {
+            "weights": "linear",
+            "quantizer": "lsq",
+            "ranges": None,
+            "equalise": False,
+            "keep_float": ["stem"],
+        },
+    }
     assert (carried["target"]["name"], carried["target"]["batch"]) == ("cloud", 16)
     assert carried["provenance"] == {"seed": 3}
     energy, size = carried["cost"]["budget"]

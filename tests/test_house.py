@@ -48,6 +48,7 @@ LAYERS = tuple(
         policy
         precision
         probe
+        quantisation
         recovery
         request
         result

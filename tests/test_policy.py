@@ -10,7 +10,7 @@ import pytest
 
 from haqc.errors import PolicyError
 from haqc.graph import Graph, Operand
-from haqc.policy import Bits, Space, baseline, load, plain
+from haqc.policy import POLICY_SCHEMA, Bits, Space, baseline, load, plain
 from haqc.precision import Precision
 from tests.costmodel.mobilenet_v2_layers import dense
 
@@ -170,7 +170,7 @@ def content() -> dict[str, Any]:
 def test_a_policy_file_is_readable_and_comes_back_the_same() -> None:
     policy = space().policy({"b.w": 3, "a.out": 6})
     written = json.loads(json.dumps(policy.to_json()))
-    assert written["schema"] == 1
+    assert written["schema"] == POLICY_SCHEMA == 2
     assert written["model"] == "net"
     assert written["layers"][1] == {"name": "b", "op": "Gemm", "weight_bits": 3, "activation_bits": 6}
     assert written["layers"][3]["float"] == "its weights are a vector"
@@ -213,9 +213,13 @@ def test_a_width_that_is_no_whole_number_is_refused(place: str, width: object) -
 
 def test_another_schema_is_refused_before_anything_else_is_read() -> None:
     with pytest.raises(
-        PolicyError, match=r"'p.json' has policy schema 2, and this haqc reads schema 1; use the version"
+        PolicyError, match=r"'p.json' has policy schema 3, and this haqc reads schemas 1 to 2; use the version"
     ):
-        load(GRAPH, '{"schema": 2, "widths": {}}', "p.json")
+        load(GRAPH, '{"schema": 3, "widths": {}}', "p.json")
+
+
+def test_a_policy_of_schema_1_is_read() -> None:
+    assert load(GRAPH, json.dumps(content() | {"schema": 1}), "p.json") == space().policy({"b.w": 3, "a.out": 6})
 
 
 def _rename(changed: dict[str, Any]) -> None:

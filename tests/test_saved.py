@@ -58,6 +58,38 @@ def test_the_same_model_at_the_same_policy(haqc: CommandLine, compiled: Compiled
     assert "cannot be resumed, because seed changed" in sentence
 
 
+WAYS = {
+    "linear": (("--budget", "energy=0.5", "--equalise", "--keep-float", "block2*", "--ranges", "max"), "block2.expand"),
+    "kmeans": (("--budget", "size=0.6", "--weights", "kmeans"), ""),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_policy_says_how_it_was_quantised(haqc: CommandLine, jobs: Any, tmp_path: Path, way: str) -> None:
+    options, in_float = WAYS[way]
+    one, other = tmp_path / "compiled", tmp_path / "emitted"
+    few = ("--evaluations", "2", "--allocator", "integer")
+    assert haqc("compile", haqc.digits, "--target", "edge", *options, *few, *QUICK, "--out", one).code == 0
+    outcome = haqc("emit", haqc.digits, "--policy", one / "policy.json", *QUICK, "--out", other)
+    assert outcome.code == 0, outcome.err
+    assert (other / "policy.json").read_bytes() == (one / "policy.json").read_bytes()
+    first, second = (onnx.load(folder / "model.onnx").graph for folder in (one, other))
+    assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
+    layers = json.loads((other / "policy.json").read_text(encoding="utf-8"))["layers"]
+    assert {layer["name"] for layer in layers if "float" in layer} >= ({in_float} - {""})
+
+
+def test_a_width_that_the_quantiser_lacks_is_refused(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
+    content = json.loads((compiled.folder / "policy.json").read_text(encoding="utf-8"))
+    content["quantisation"]["quantizer"] = "haq"
+    content["layers"][2]["weight_bits"] = 1
+    (tmp_path / "policy.json").write_text(json.dumps(content), encoding="utf-8")
+    sentence = haqc(
+        "emit", haqc.digits, "--policy", tmp_path / "policy.json", *QUICK, "--out", tmp_path / "o"
+    ).sentence(2)
+    assert "1 bit, for which --quantizer haq has no grid; compile again" in sentence
+
+
 def test_a_retrained_model(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
     proto = onnx.load(haqc.digits)
     random = np.random.default_rng(0)
@@ -133,8 +165,8 @@ def change(place: int, **values: Any) -> Callable[[Content], None]:
         (without_tensors, "gives no width for tensor '"),
         (lambda content: content["layers"].pop(), "gives no widths for layer 'classifier'; it is of another model"),
         (
-            lambda content: content.update(schema=2),
-            "has policy schema 2, and this haqc reads schema 1; use the",
+            lambda content: content.update(schema=3),
+            "has policy schema 3, and this haqc reads schemas 1 to 2; use the",
         ),
         (lambda content: content.clear(), "is no policy"),
     ],

@@ -6,7 +6,7 @@ it.
 """
 
 from haqc.policy.choices import Choice
-from haqc.policy.file import load, read
+from haqc.policy.file import load, read, read_content
 from haqc.policy.fit import read_fitting, require_tensors
 from haqc.policy.policy import POLICY_SCHEMA, Bits, Policy, baseline, plain
 from haqc.policy.space import Space, plain_on
@@ -22,6 +22,7 @@ __all__ = [
     "plain",
     "plain_on",
     "read",
+    "read_content",
     "read_fitting",
     "require_tensors",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from haqc.errors import PolicyError, nearest
 from haqc.graph import FULL_BITS, Graph
@@ -18,14 +19,26 @@ def read(graph: Graph, path: Path) -> Policy:
     Raises:
         PolicyError: it cannot be read, or what :func:`load` raises.
     """
+    return load(graph, _text(path), str(path))
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Reads the ``policy.json`` at ``path`` as JSON, of a schema that this haqc knows.
+
+    Raises:
+        PolicyError: it cannot be read, is no policy, or is of a newer schema.
+    """
+    return _content(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise PolicyError(f"'{path}' is larger than any policy; give a policy.json of 'haqc compile'")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise PolicyError(f"'{path}' cannot be read ({reason}); give a policy.json of 'haqc compile'") from error
-    return load(graph, text, str(path))
 
 
 def load(graph: Graph, text: str, source: str) -> Policy:
@@ -71,23 +84,34 @@ def load(graph: Graph, text: str, source: str) -> Policy:
 
 def _read(text: str, source: str) -> tuple[dict[str, Bits], dict[str, int]]:
     """Gives the widths by layer and those by tensor."""
+    content = _content(text, source)
     try:
-        content = json.loads(text)
-        schema = content["schema"]
-        if schema != POLICY_SCHEMA:
-            raise PolicyError(
-                f"'{source}' has policy schema {schema!r}, and this haqc reads schema {POLICY_SCHEMA}; "
-                "use the version that wrote it"
-            )
         layers = {
             str(entry["name"]): Bits(_whole(entry["weight_bits"]), _whole(entry["activation_bits"]))
             for entry in content["layers"]
         }
         return layers, {str(tensor): _whole(bits) for tensor, bits in content["tensors"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _none(source, error) from error
+
+
+def _content(text: str, source: str) -> dict[str, Any]:
+    """Gives the JSON object, whose schema is one that this haqc knows."""
+    try:
+        content = json.loads(text)
+        schema = content["schema"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _none(source, error) from error
+    if schema not in range(1, POLICY_SCHEMA + 1):
         raise PolicyError(
-            f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is"
-        ) from error
+            f"'{source}' has policy schema {schema!r:.40}, and this haqc reads schemas 1 to {POLICY_SCHEMA}; "
+            "use the version that wrote it"
+        )
+    return dict(content)
+
+
+def _none(source: str, error: Exception) -> PolicyError:
+    return PolicyError(f"'{source}' is no policy ({type(error).__name__}); a policy.json of 'haqc compile' is")
 
 
 def _require_width(what: str, width: int) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from haqc.errors import PolicyError
 from haqc.graph import FULL_BITS, Graph, Layer, Operand
 
-POLICY_SCHEMA = 1
+POLICY_SCHEMA = 2
+"""The ``schema`` of the policies this haqc writes (``docs/output-files.md``); it reads 1 as well."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
