@@ -1,5 +1,8 @@
 # Every target sets itself up: the first one that runs makes .venv, and makes it again when what it was made from changes.
 
+# Compiled modules are kept: without them each process that a test starts compiles haqc anew, and pytest every test.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 WORKERS ?= 2
 

@@ -469,6 +469,7 @@ def test_quiet_prints_nothing(
     assert capfd.readouterr() == ("", "")  # nor do the libraries below
 
 
+@pytest.mark.slow
 def test_json_prints_the_report_and_nothing_else(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     outcome = haqc.compile_digits(
         tmp_path / "out", "--json", "--finetune", "0", "--reconstruct", "0", "--allocator", "uniform"

@@ -390,6 +390,7 @@ def test_a_final_softmax_is_seen_through(haqc: CommandLine, jobs: object, compil
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_with_nothing_to_decide(haqc: CommandLine, jobs: object, tmp_path: Path) -> None:
     pins = ("--pin", "*=8/8", "--no-default-pins")
     outcome = haqc.compile_digits(tmp_path / "out", *QUICK, *pins, budget="energy=1")
@@ -459,6 +460,7 @@ def test_a_mirror_that_differs_is_refused(
 # Ctrl-C.
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_any_policy(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     def interrupt(job: Any, count: int) -> None:
         if job.method == "score":

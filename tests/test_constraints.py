@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haqc.budget import METRICS, Budget, Limit
+from haqc.ddpg import AgentOptions
 from haqc.errors import PolicyError
 from haqc.graph import Graph
 from haqc.passes.search import SearchOptions, search
@@ -19,6 +20,8 @@ from haqc.policy import Bits, Space
 from haqc.precision import Precision
 from haqc.request import ALLOCATORS
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, price, terms
+
+TINY = AgentOptions(hidden=(16, 16), warm_up=0.0, updates_per_step=0.25)
 
 ALL = (2, 3, 4, 5, 6, 7, 8)
 FEW = frozenset({(8, 8), (4, 8), (4, 4), (2, 2)})
@@ -229,7 +232,7 @@ def test_no_allocator_ever_leaves_what_was_asked_for(case: Case) -> None:
         baseline=price(case.space.widest),
         float_accuracy=FLOAT_ACCURACY,
         sensitivity=toy.sensitivity,
-        options=SearchOptions(evaluations=6, allocators=ALLOCATORS),
+        options=SearchOptions(evaluations=6, allocators=ALLOCATORS, networks=TINY),
         record=lambda trial: None,
         progress=lambda *_: None,
     )

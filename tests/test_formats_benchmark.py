@@ -24,6 +24,7 @@ def check(name: str, folder: Path, count: int) -> None:
     assert {(form, runtime) for form in (*FORMATS, "qdq-native, opset 25") for runtime in RUNTIMES} <= {*rows}
 
 
+@pytest.mark.slow
 def test_digits(tmp_path: Path) -> None:
     check("digits", tmp_path, 2)
 

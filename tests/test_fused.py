@@ -37,6 +37,7 @@ def _values(parts: object) -> np.ndarray:
     return np.concatenate([value for (value,) in parts])  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_one_graph_serves_all_policies() -> None:
     """Sums in another order move a few values across the border between two codes; all others agree to 1e-5."""

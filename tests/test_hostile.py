@@ -118,7 +118,7 @@ def test_weights_whose_squares_have_no_end_are_measured(haqc: CommandLine, tmp_p
 
 
 @pytest.mark.usefixtures("jobs")
-@pytest.mark.parametrize("name", ["b", "W", "K"])
+@pytest.mark.parametrize("name", ["b", *(pytest.param(name, marks=pytest.mark.slow) for name in "WK")])
 def test_an_output_that_is_a_weight(name: str, haqc: CommandLine, tmp_path: Path) -> None:
     model = tiny()
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)

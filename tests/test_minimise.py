@@ -101,6 +101,7 @@ def test_ctrl_c_emits_the_cheapest_that_was_found_to_keep_the_quality(
     assert report["cost"]["policy"]["weight_bytes"] <= steps[0]["budget"] * report["cost"]["baseline"]["weight_bytes"]
 
 
+@pytest.mark.slow
 def test_a_drop_that_nothing_keeps(haqc: CommandLine, jobs: Any, tmp_path: Path) -> None:
     least = ("--minimise", "energy", "--max-drop", "0.1", "--budget", "size=0.3")
     sentence = compile_least(haqc, tmp_path / "out", *least).sentence(3)

@@ -300,6 +300,7 @@ def test_a_killed_worker_is_reported_and_replaced(pair: WorkerPool, jobs: list[J
     _same(pair.run([jobs[5]])[0], expected[5])
 
 
+@pytest.mark.slow
 def test_a_mistake_of_the_user_arrives_as_it_was_raised(bench: Bench, jobs: list[Job]) -> None:
     spoiled = replace(bench, teacher=np.full_like(bench.teacher, np.nan))
     with WorkerPool(spoiled, 1) as pool:

@@ -63,6 +63,7 @@ def test_tables_show_every_layer_and_escape_its_name(compiled: haqc.Result) -> N
     assert "&lt;script&gt;" in hostile._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("jobs")
 def test_arrays_are_taken_in_place_of_a_file(tmp_path: Path) -> None:
     with np.load(ROOT / "models" / "digits.npz") as archive:

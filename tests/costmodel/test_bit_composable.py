@@ -404,6 +404,7 @@ def test_a_buffer_that_holds_no_tile_is_refused() -> None:
         prices([dense("y", "x", 16, 32)], small, 1, bits=(8,))
 
 
+@pytest.mark.slow
 def test_the_table_prices_resnet18_in_both_modes() -> None:
     target = targets.load("bitfusion-e")
     policy = baseline(resnet18())

@@ -133,6 +133,7 @@ def test_what_is_forbidden_fails(command: Callable[[], object], failure: str, mo
     assert failure in found
 
 
+@pytest.mark.slow
 def test_a_loop_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "CPU_S", 1)
     verdict = verdict_of(spin, monkeypatch)

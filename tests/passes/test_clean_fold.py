@@ -296,4 +296,4 @@ def test_the_work_grows_with_the_nodes() -> None:
         return calls_of(lambda: clean(model))
 
     calls(8)
-    assert calls(1600) < 4.2 * calls(400)
+    assert calls(800) < 4.2 * calls(200)

@@ -409,7 +409,7 @@ def test_the_work_grows_with_the_number_of_nodes() -> None:
         return calls_of(lambda: parse(model, "chain"))
 
     calls(30)
-    assert calls(2_400) < 4.2 * calls(600)
+    assert calls(1_200) < 4.2 * calls(300)
 
 
 @pytest.mark.parametrize(

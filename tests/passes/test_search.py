@@ -24,7 +24,7 @@ from haqc.precision import Precision
 from haqc.result import SearchResult, Trial
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, terms, toy, within
 
-TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3)
+TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, updates_per_step=0.25)
 
 
 @dataclass
@@ -130,6 +130,13 @@ def test_the_budget_and_the_pins_always_hold(problem: Toy, fractions: dict[str, 
         assert trial.policy.layer_bits[0] == trial.policy.layer_bits[-1] == Bits(8, 8)
 
 
+@pytest.fixture(scope="module")
+def done() -> tuple[Run, SearchResult]:
+    """A search that nothing disturbed, and what came of it."""
+    run = Run(toy(4), within(toy(4).space, energy=0.4))
+    return run, run()
+
+
 def test_nothing_to_decide_gives_the_one_policy() -> None:
     pinned = toy(2)
     result = Run(pinned, Budget(()))()
@@ -137,9 +144,9 @@ def test_nothing_to_decide_gives_the_one_policy() -> None:
     assert [row.evaluations for row in result.allocators] == [1, 1, 1, 1, 1]
 
 
-def test_each_policy_is_evaluated_and_recorded_once_in_order() -> None:
-    run = Run(toy(4), within(toy(4).space, energy=0.4))
-    result = run()
+def test_each_policy_is_evaluated_and_recorded_once_in_order(done: tuple[Run, SearchResult]) -> None:
+    run, result = done
+    assert not result.interrupted
     asked = [key for batch in run.asked for key in batch]
     assert len(asked) == len(set(asked))
     assert [trial.policy.key for trial in run.recorded] == asked
@@ -158,9 +165,8 @@ def test_a_policy_known_from_another_counts_but_is_not_evaluated_again() -> None
     assert {row.best.allocator for row in result.allocators if row.best} == {"uniform"}
 
 
-def test_rewards_are_a_tenth_of_the_points_lost() -> None:
-    result = Run(toy(4), within(toy(4).space, energy=0.4))()
-    for trial in result.trials:
+def test_rewards_are_a_tenth_of_the_points_lost(done: tuple[Run, SearchResult]) -> None:
+    for trial in done[1].trials:
         assert trial.reward == pytest.approx(0.1 * (trial.accuracy - FLOAT_ACCURACY), abs=1e-12)
 
 
@@ -177,9 +183,8 @@ def test_equal_accuracies_go_to_the_least_predicted_error() -> None:
     assert error(result.best) < max(error(trial) for trial in result.trials)
 
 
-def test_progress_names_each_allocator_up_to_its_allowance() -> None:
-    run = Run(toy(4), within(toy(4).space, energy=0.4))
-    result = run()
+def test_progress_names_each_allocator_up_to_its_allowance(done: tuple[Run, SearchResult]) -> None:
+    run, result = done
     for row in result.allocators:
         last = [shown for shown in run.shown if shown[0] == row.name][-1]
         assert row.best is not None
@@ -237,7 +242,6 @@ def test_an_interrupt_keeps_what_there_is() -> None:
     assert 0 < len(result.trials) <= 38
     assert result.allocators[-1].name == "ddpg"
     assert result.best.accuracy == max(trial.accuracy for trial in run.recorded)
-    assert not Run(problem, run.budget)().interrupted
 
 
 def test_an_interrupt_before_the_first_result_leaves_nothing() -> None:

@@ -28,7 +28,7 @@ from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, terms, 
 
 FEW_WIDTHS = (2, 4, 8)
 Weights = dict[str, Array]
-TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0)
+TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0, updates_per_step=0.25)
 
 
 def problem_of(game: Toy, **fractions: float) -> Problem:
@@ -46,7 +46,7 @@ def account_of(evaluator: Evaluator, name: str, allowance: int) -> Account:
 def run_ddpg(game: Toy, problem: Problem, *, allowance: int, seed: int = 0) -> tuple[Trial, ...]:
     """Runs the integer program and then the agent; gives the agent's own trials."""
     evaluator = evaluator_of(game, problem)
-    propose_integer(problem, terms(game.space), account_of(evaluator, "integer", 16), 4)
+    propose_integer(problem, terms(game.space), account_of(evaluator, "integer", 6), 4)
     before = len(evaluator.trials)
     options = SearchOptions(evaluations=allowance, seed=seed, networks=TINY)
     propose_ddpg(problem, account_of(evaluator, "ddpg", allowance), options)
