@@ -18,7 +18,7 @@ PLAIN_S = 30.0
 """Seconds from one plain line to the next: a log of hours stays short, and a quick command says nothing."""
 
 FIRST_S = 2.0
-"""Seconds of a step before its pace says how long the rest takes."""
+"""Seconds of a step's work before its pace says how long the rest takes."""
 
 
 @dataclass
@@ -36,13 +36,15 @@ class Step:
     name: str
     total: int | None
     bar: TaskID
-    _start_s: float
     _done: int = 0
     _note: str = ""
+    _begun: tuple[int, float] | None = None
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Moves on by ``count``; a note replaces the one before it, and the time left where none was given."""
         self._done += count
+        if self._begun is None and count:
+            self._begun = self._done, self.steps.now_s()  # what came before was for the most part preparation
         self._note = visible(note) or self._note
         words = self._note or self._left()
         self.steps.bars.update(self.bar, advance=count, note=words)
@@ -50,10 +52,13 @@ class Step:
         self.steps.log(f"{self.name} {self._done}{whole} {words}".rstrip())
 
     def _left(self) -> str:
-        spent_s = self.steps.now_s() - self._start_s
-        if self.total is None or not 0 < self._done < self.total or spent_s < FIRST_S:
+        if self.total is None or self._begun is None or self._done >= self.total:
             return ""
-        return f"{duration(spent_s / self._done * (self.total - self._done))} left"
+        before, start_s = self._begun
+        spent_s = self.steps.now_s() - start_s
+        if self._done == before or spent_s < FIRST_S:
+            return ""
+        return f"{duration(spent_s / (self._done - before) * (self.total - self._done))} left"
 
 
 @dataclass
@@ -82,7 +87,7 @@ class Steps:
             total: how many there are to do; ``None`` when that is not known.
         """
         shown = visible(name)
-        return Step(self, shown, total, self.bars.add_task(shown, total=total, note=""), self.now_s())
+        return Step(self, shown, total, self.bars.add_task(shown, total=total, note=""))
 
     def say(self, text: str) -> None:
         """Says a line on standard error, above the bars."""

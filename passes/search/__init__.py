@@ -20,7 +20,7 @@ from haqc.passes.search.minimise import Attempt, cheapest_kept, minimise
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
 from haqc.passes.search.sampling import propose_random
-from haqc.passes.search.slack import SLACK, unspent
+from haqc.passes.search.slack import SLACK, TIME_SHARE, unspent
 from haqc.passes.search.uniform import propose_uniform
 from haqc.policy import Policy, Space
 from haqc.request import AllocatorName
@@ -86,9 +86,10 @@ def search(
     }
     finished = []
     end_s = time.monotonic() + options.seconds
+    proposed_s = time.monotonic() + (1 - TIME_SHARE) * options.seconds
     is_going = True
     for place, name in enumerate(options.allocators):
-        left_s = end_s - time.monotonic()
+        left_s = proposed_s - time.monotonic()
         until_s = time.monotonic() + left_s / (len(options.allocators) - place)
         account = Account(name, allowance(name, options), evaluator, progress, until_s)
         is_going = _goes_on(functools.partial(allocators[name], account))

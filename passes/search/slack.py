@@ -10,6 +10,9 @@ from haqc.policy import Policy
 SLACK = "slack"
 """The name under which they stand in the log and in the table: no allocator made them alone."""
 
+TIME_SHARE = 0.1
+"""Share of the time of a search that is kept for them; allocators that end early leave them more."""
+
 CONTENDERS = 6
 """Trials that are looked at: as many as are scored again before one of them is emitted."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -38,6 +39,8 @@ def run(
     pricing: Callable[[Policy], Cost],
     *allocators: AllocatorName,
     evaluate: Callable[[Sequence[Policy]], list[float]] | None = None,
+    evaluations: int = 6,
+    seconds: float = math.inf,
 ) -> SearchResult:
     return search(
         game.space,
@@ -48,7 +51,7 @@ def run(
         baseline=pricing(game.space.widest),
         float_accuracy=FLOAT_ACCURACY,
         sensitivity=game.sensitivity,
-        options=SearchOptions(evaluations=6, networks=TINY, allocators=allocators),
+        options=SearchOptions(evaluations, networks=TINY, seconds=seconds, allocators=allocators),
         record=lambda trial: None,
         progress=lambda *_: None,
     )
@@ -111,6 +114,21 @@ def test_uniform_widths_are_widened_in_a_row_of_their_own() -> None:
     assert useful(problem, uniform.best)
     assert slack.best is result.best
     assert slack.evaluations == sum(trial.allocator == "slack" for trial in result.trials) <= 6
+
+
+def test_a_search_whose_time_is_up_has_kept_some_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    game, clock = toy(6, 1), [1000.0]
+
+    def evaluate(policies: Sequence[Policy]) -> list[float]:
+        clock[0] += len(policies)
+        return game.evaluate(policies)
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    budget = within(game, {"energy": 0.5}, price)
+    result = run(game, budget, price, "uniform", "haq", evaluate=evaluate, evaluations=80, seconds=50.0)
+    assert [row.name for row in result.allocators] == ["uniform", "haq", "slack"]
+    assert 40 < result.allocators[1].evaluations + result.allocators[0].evaluations < 80
+    assert result.allocators[2].evaluations > 0
 
 
 def test_a_budget_that_no_uniform_widths_hold_is_met_all_the_same() -> None:
