@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from types import TracebackType
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
 from haqc.cli import main as haqc
 from haqc.passes.search import search
-from haqc.workbench import Bench, Worker
+from haqc.workbench import Bench
 from haqc.workers import Job
+from tests.command_line import InlinePool, Jobs
 
 PLACES = ("haqc.compiler", "haqc.stages")
 KINDS = {
@@ -32,34 +32,19 @@ SEARCH = "the search itself: allocators, agent, prices"
 REST = "everything else: reading, grids, emission, verification, report"
 
 
-class TimedPool:
+class TimedPool(InlinePool):
     """Runs jobs in this process, and books the time of each on its kind."""
 
     def __init__(self, bench: Bench, spent_s: dict[str, float]) -> None:
-        self._worker, self._spent_s = Worker(bench), spent_s
+        super().__init__(Jobs(), bench)
+        self._spent_s = spent_s
 
-    def __enter__(self) -> TimedPool:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def run(
-        self,
-        jobs: Sequence[Job],
-        advance: Callable[[int], None] = lambda samples: None,
-        finished: Callable[[int, Any], None] = lambda index, result: None,
-    ) -> list[Any]:
-        """Runs jobs one after the other."""
-        results: list[Any] = []
-        for index, job in enumerate(jobs):
-            begun_s = time.process_time()
-            results.append(getattr(self._worker, job.method)(*job.arguments, advance))
-            self._spent_s[KINDS[job.method]] += time.process_time() - begun_s
-            finished(index, results[-1])
-        return results
+    def do(self, job: Job, advance: Callable[[int], None]) -> Any:
+        """Does one job."""
+        begun_s = time.process_time()
+        result = super().do(job, advance)
+        self._spent_s[KINDS[job.method]] += time.process_time() - begun_s
+        return result
 
 
 def main() -> None:

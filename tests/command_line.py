@@ -87,9 +87,13 @@ class InlinePool:
             self._jobs.done.append(job)
             if self._jobs.fault is not None:
                 self._jobs.fault(job, self._jobs.count(job.method))
-            results.append(getattr(self._worker, job.method)(*job.arguments, advance))
+            results.append(self.do(job, advance))
             finished(index, results[-1])
         return results
+
+    def do(self, job: Job, advance: Callable[[int], None]) -> Any:
+        """Does one job."""
+        return getattr(self._worker, job.method)(*job.arguments, advance)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from haqc.plaintext import csv_text
 
-COLUMNS = (
+FIELDS = (
     "name",
     "op",
     "kind",
@@ -18,6 +18,11 @@ COLUMNS = (
     "latency_s",
     "energy_j",
     "weight_bytes",
+)
+"""What the tables of layers and the page's charts both have of a layer, in order."""
+
+COLUMNS = (
+    *FIELDS,
     "latency_share",
     "energy_share",
     "baseline_latency_s",

@@ -7,22 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from haqc.passes.report import wording
-from haqc.passes.report.csv import layers_csv
+from haqc.passes.report.csv import FIELDS, layers_csv
 from haqc.plaintext import visible
 
 _LAYER = (
-    *(
-        "name",
-        "op",
-        "kind",
-        "weight_bits",
-        "activation_bits",
-        "macs",
-        "cycles",
-        "latency_s",
-        "energy_j",
-        "weight_bytes",
-    ),
+    *FIELDS,
     *("energy_parts_j", "moved_bytes", "bound", "latency_share", "energy_share", "baseline", "accuracy_lost"),
     *("output_error", "sensitivity", "reason", "alternatives"),
 )
