@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -504,19 +505,16 @@ class Prepared:
 
     @classmethod
     def of(cls, proto: ModelProto, scale: float = 1.0) -> Prepared:
-        model = clean(ir.from_proto(proto))
-        graph = parse(bind(model), "small")
-        space = Space.of(graph, Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
-        data = samples(model, 32, seed=1, scale=scale)
-        return cls(model, graph, space, calibrate(from_onnx(model), space, [data]))
+        return _prepared(proto.SerializeToString(deterministic=True), scale)._with_own_model()
 
     @classmethod
     def of_codebooks(cls, proto: ModelProto) -> Prepared:
         """Prepares weights for codebooks; activations stay float."""
-        model = clean(ir.from_proto(proto))
-        graph = weight_only(parse(bind(model), "small"))
-        space = Space.of(graph, Precision(WIDTHS, (8,)), min_bits=1, default_pins=False)
-        return cls(model, graph, space, calibrate_codebooks(from_onnx(model), space))
+        return _prepared_codebooks(proto.SerializeToString(deterministic=True))._with_own_model()
+
+    def _with_own_model(self) -> Prepared:
+        """Gives a copy whose model may be changed: what was prepared is kept, and many tests ask for the same."""
+        return replace(self, model=self.model.clone())
 
     def random_policy(self, seed: int) -> Policy:
         random = np.random.default_rng(seed)
@@ -524,6 +522,23 @@ class Prepared:
 
     def quantise(self, policy: Policy) -> Quantised:
         return Quantised(self, policy, QuantisedMirror(from_onnx(self.model), policy, self.calibration))
+
+
+@functools.cache
+def _prepared(content: bytes, scale: float) -> Prepared:
+    model = clean(ir.from_proto(ModelProto.FromString(content)))
+    graph = parse(bind(model), "small")
+    space = Space.of(graph, Precision(WIDTHS, WIDTHS), min_bits=1, default_pins=False)
+    data = samples(model, 32, seed=1, scale=scale)
+    return Prepared(model, graph, space, calibrate(from_onnx(model), space, [data]))
+
+
+@functools.cache
+def _prepared_codebooks(content: bytes) -> Prepared:
+    model = clean(ir.from_proto(ModelProto.FromString(content)))
+    graph = weight_only(parse(bind(model), "small"))
+    space = Space.of(graph, Precision(WIDTHS, (8,)), min_bits=1, default_pins=False)
+    return Prepared(model, graph, space, calibrate_codebooks(from_onnx(model), space))
 
 
 @dataclass(frozen=True)
