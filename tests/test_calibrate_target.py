@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,11 @@ def true_target() -> targets.Target:
 
 def measure(networks: Path, *, layers: bool) -> list[Measurement]:
     """Measures networks, or each of their layers, on a chip that has the true factors."""
+    return list(_measured(networks, layers))
+
+
+@functools.cache
+def _measured(networks: Path, layers: bool) -> tuple[Measurement, ...]:
     found = []
     for model in sorted(networks.glob("*.onnx")):
         graph = pose(model)[1]
@@ -56,7 +62,7 @@ def measure(networks: Path, *, layers: bool) -> list[Measurement]:
         if layers:
             rows = [(cost.layer.name, cost.latency_s, cost.energy_j) for cost in table.layer_costs(policy)]
         found += [Measurement(2, model, name, 8, 8, 1, seconds, joules) for name, seconds, joules in rows]
-    return found
+    return tuple(found)
 
 
 def test_the_networks_have_the_published_multiply_accumulates(networks: Path) -> None:

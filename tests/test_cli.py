@@ -478,6 +478,7 @@ def test_json_prints_the_report_and_nothing_else(haqc: CommandLine, jobs: object
     assert json.loads(outcome.out) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_output_folder_is_named_after_the_model(
     haqc: CommandLine, jobs: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,7 +499,13 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["compile", "--help"], ["targets", "list"]], ids=" ".join
+    "arguments",
+    [
+        ["--help"],
+        ["targets", "list"],
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (["--version"], ["compile", "--help"])),
+    ],
+    ids=" ".join,
 )
 def test_what_needs_no_heavy_library_loads_none(arguments: list[str]) -> None:
     done = python("-X", "importtime", "-m", "haqc", *arguments)

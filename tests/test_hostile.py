@@ -76,6 +76,7 @@ def test_a_body_that_reads_what_nobody_computes(command: str, haqc: CommandLine,
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 def test_libraries_keep_their_tracebacks_to_themselves(tmp_path: Path) -> None:
     model = tiny()
     next(tensor for tensor in model.graph.initializer if tensor.name == "W").name = "V"

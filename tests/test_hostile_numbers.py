@@ -81,7 +81,7 @@ def test_dead_channels(haqc: CommandLine, tmp_path: Path, options: tuple[str, ..
     assert figures(tmp_path)["emitted"] > 90
 
 
-@pytest.mark.parametrize("name", ["w1", "w2", "w3"])
+@pytest.mark.parametrize("name", ["w1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("w2", "w3"))])
 @pytest.mark.parametrize("options", AS_IT_IS_OR_TRAINED)
 def test_activations_that_are_constant(haqc: CommandLine, tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
     """A layer without weights gives its bias whatever it reads."""
@@ -92,14 +92,15 @@ def test_activations_that_are_constant(haqc: CommandLine, tmp_path: Path, name: 
     assert figures(tmp_path)["emitted"] > 90
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, -250.0])
+@pytest.mark.parametrize("value", [-250.0, *(pytest.param(value, marks=pytest.mark.slow) for value in (0.0, 1.0))])
 def test_inputs_that_are_constant(haqc: CommandLine, tmp_path: Path, value: float) -> None:
     outcome = compiled(haqc, tmp_path, constants(), "--metric", "cosine", x=np.full_like(X, value))
     assert outcome.code == 0, outcome.err
     assert figures(tmp_path)["emitted"] > 90
 
 
-@pytest.mark.parametrize("batch", [pytest.param("N", marks=pytest.mark.slow), "1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", ["N", "1"])
 def test_one_sample_at_a_time(haqc: CommandLine, tmp_path: Path, batch: str) -> None:
     """Ten samples leave one to search on; a static batch of one trains on one sample a step."""
     labels = draw(10, 4)

@@ -80,17 +80,13 @@ class Space:
         Raises:
             PolicyError: a free operand is missing, or has a width outside its choice; or no pair covers what is asked.
         """
-        complete = {}
-        for choice in self.choices:
-            tensor = self.graph.leader(choice.operand.tensor)
-            if not choice.is_free:
-                complete[choice.operand.tensor] = choice.widths[0]
-            elif tensor not in widths:
-                raise PolicyError(f"the policy gives no width for '{tensor}'")
-            elif widths[tensor] not in choice.widths:
-                raise PolicyError(f"'{tensor}' cannot have {widths[tensor]} bits; allowed are {choice.widths}")
-            else:
-                complete[choice.operand.tensor] = int(widths[tensor])
+        complete = dict(self._pinned)
+        for tensor, leader, allowed in self._open:
+            if leader not in widths:
+                raise PolicyError(f"the policy gives no width for '{leader}'")
+            if widths[leader] not in allowed:
+                raise PolicyError(f"'{leader}' cannot have {widths[leader]} bits; allowed are {allowed}")
+            complete[tensor] = int(widths[leader])
         if not self.is_product:
             self._meet(complete, covers)
         return Policy(self.graph, complete)
@@ -127,6 +123,17 @@ class Space:
             if len(self.pairs(layer)) != combinations(self.graph, layer, self._widths):
                 return False
         return True
+
+    @cached_property
+    def _pinned(self) -> dict[str, int]:
+        """The least width of every operand, by tensor in the graph's order: the only one where it is not free."""
+        return {choice.operand.tensor: choice.widths[0] for choice in self.choices}
+
+    @cached_property
+    def _open(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+        """The tensor of every free operand, the first of its group, and what it may have: searches ask very often."""
+        free = [choice for choice in self.choices if choice.is_free]
+        return tuple((c.operand.tensor, self.graph.leader(c.operand.tensor), c.widths) for c in free)
 
     @cached_property
     def _widths(self) -> dict[str, tuple[int, ...]]:

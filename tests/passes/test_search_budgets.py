@@ -28,7 +28,7 @@ from haqc.result import SearchResult
 from tests.passes.small_graphs import GRAPHS
 
 QUICK: tuple[AllocatorName, ...] = ("greedy", "integer", "random")
-TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0)
+TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0, updates_per_step=0.25)
 CHIPS = ("edge", "cloud", "bitfusion", "t4", "cortex-m4")
 NETWORKS = ("residual", "encoder")
 
