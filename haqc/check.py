@@ -49,7 +49,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         DataError: it is missing, too large, or no report.
     """
     path = folder / "report.json"
-    content = _read_json(path, "holds no report.json; name the output folder of 'haqc compile'")
+    content = _read_json(path, _why_no_report(folder))
     if not isinstance(content, dict) or not all(isinstance(content.get(part), kind) for part, kind in _PARTS.items()):
         raise DataError(f"'{path}' is no report of haqc; name the output folder of 'haqc compile'")
     if content.get("schema") != SCHEMA:
@@ -57,6 +57,15 @@ def read_report(folder: Path) -> dict[str, Any]:
             f"'{path}' has report schema {content.get('schema')!r}; this haqc reads {SCHEMA}: compile again"
         )
     return content
+
+
+def _why_no_report(folder: Path) -> str:
+    """Says what a folder lacks that has no ``report.json``, and what to do."""
+    if is_swept(folder):
+        return "is the folder of a sweep, which has no report of its own; name the folder of one of its points"
+    if (folder / "search.jsonl").is_file():
+        return "holds no report.json, for what was begun there has not ended; run it again with --resume"
+    return "holds no report.json; name the output folder of 'haqc compile'"
 
 
 def is_swept(folder: Path) -> bool:
@@ -113,6 +122,8 @@ def check_folder_or_file(
         ModelError: the file cannot be read, or was not emitted by haqc.
         DataError: the folder lacks what it needs, or the data do not fit.
     """
+    if not path.exists():
+        raise ModelError(f"'{path}' does not exist; give the folder of a compile, or a file that it emitted")
     if path.is_dir():
         model_path, report = path / MAIN_FILE, read_report(path)
         files = _files(path, report)

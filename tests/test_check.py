@@ -226,7 +226,7 @@ def test_a_file_that_haqc_did_not_emit_is_refused(
 
 def test_a_model_of_the_user_is_refused(haqc: CommandLine, tmp_path: Path) -> None:
     assert "was not emitted by haqc; compile the model first" in haqc("verify", haqc.digits).sentence(2)
-    assert "does not exist" in haqc("verify", tmp_path / "missing").sentence(2)
+    assert "does not exist; give the folder of a compile, or" in haqc("verify", tmp_path / "missing").sentence(2)
 
 
 # Reports.
@@ -236,6 +236,11 @@ def test_a_model_of_the_user_is_refused(haqc: CommandLine, tmp_path: Path) -> No
 def test_a_folder_without_a_report(haqc: CommandLine, tmp_path: Path, command: str) -> None:
     sentence = haqc(command, tmp_path).sentence(2)
     assert sentence == f"'{tmp_path}' holds no report.json; name the output folder of 'haqc compile'"
+    (tmp_path / "search.jsonl").touch()
+    sentence = haqc(command, tmp_path).sentence(2)
+    assert sentence.endswith("holds no report.json, for what was begun there has not ended; run it again with --resume")
+    (tmp_path / "front.json").touch()
+    assert "name the folder of one of its points" in haqc("verify", tmp_path).sentence(2)
 
 
 @pytest.mark.parametrize(

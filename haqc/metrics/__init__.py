@@ -62,8 +62,9 @@ def named(name: str) -> Metric:
     if is_function(name):
         return Custom(name)
     if name not in METRICS:
+        near = nearest(name, [*METRICS, "accuracy"]).replace("accuracy", "top-1")  # what many call it
         raise DataError(
-            f"there is no metric '{name}'{nearest(name, METRICS)}; choose one of {', '.join(METRICS)}, or name a "
+            f"there is no metric '{name}'{near}; choose one of {', '.join(METRICS)}, or name a "
             "function package.module:function"
         )
     return METRICS[name]

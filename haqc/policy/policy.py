@@ -36,7 +36,8 @@ class Bits:
         match = re.fullmatch(r"([1-8])(?:/([1-8]))?", text)
         if match is None:
             raise PolicyError(
-                f"bits '{text}' are malformed; write a width such as 8, or weights/activations such as 4/8"
+                f"bits '{text}' are malformed; write a width such as 8, or weights/activations such as 4/8, "
+                "each from 1 to 8"
             )
         return cls(int(match[1]), int(match[2] or match[1]))
 
