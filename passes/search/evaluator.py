@@ -124,6 +124,11 @@ class Account:
         return self.allowance - len(self._own)
 
     @property
+    def has_time(self) -> bool:
+        """Whether its time is not up yet: what is no evaluation may take long as well."""
+        return time.monotonic() <= self._until_s
+
+    @property
     def known(self) -> tuple[Trial, ...]:
         """Every trial within the budget so far, whoever proposed it."""
         return self._evaluator.trials
@@ -144,7 +149,7 @@ class Account:
             ValueError: the policies are more than the allowance leaves.
             OutOfTime: its time is up.
         """
-        if self._evaluator.trials and time.monotonic() > self._until_s:
+        if self._evaluator.trials and not self.has_time:
             raise OutOfTime
         new = {policy.key for policy in policies} - self._own.keys()
         if len(new) > self.remaining:

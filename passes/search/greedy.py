@@ -18,6 +18,8 @@ def propose_greedy(problem: Problem, account: Account, batch: int) -> None:
     """Evaluates one greedy policy per weighing, without repeats, as far as the allowance goes."""
     policies: dict[str, Policy] = {}
     for weighing in WEIGHINGS:
+        if policies and not account.has_time:
+            break
         widths = Descent(problem, weighing.of(problem)).run()
         policy = problem.space.policy(widths)
         policies.setdefault(policy.key, policy)

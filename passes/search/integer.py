@@ -28,6 +28,8 @@ def propose_integer(problem: Problem, terms: Terms, account: Account, batch: int
     count = min(PROPOSALS, account.remaining)
     found: dict[str, tuple[int, Widths]] = {}
     for index, weighing in enumerate(WEIGHINGS[:count]):
+        if found and not account.has_time:
+            break
         widths = program.solve(weighing.of(problem), (), 0)
         if widths is not None:
             found.setdefault(problem.space.policy(widths).key, (index, widths))
@@ -39,7 +41,10 @@ def propose_integer(problem: Problem, terms: Terms, account: Account, batch: int
     known = [widths for _, widths in found.values()]
     apart = max(1, len(terms.choices) // APART)
     others = []
-    while len(known) < count and (widths := program.solve(weight, known, apart)) is not None:
+    while len(known) < count and account.has_time:
+        widths = program.solve(weight, known, apart)
+        if widths is None:
+            break
         known.append(widths)
         others.append(problem.space.policy(widths))
     account.evaluate_all(others, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +13,16 @@ from haqc.budget import Budget, Cost, Limit
 from haqc.passes.search.evaluator import Account, Evaluator, OutOfTime
 from haqc.passes.search.evolution import propose_evolution
 from haqc.passes.search.greedy import Descent, propose_greedy
+from haqc.passes.search.integer import propose_integer
 from haqc.passes.search.problem import Problem, Widths
+from haqc.passes.search.program import Program
 from haqc.passes.search.sampling import propose_random
 from haqc.passes.search.uniform import propose_uniform
 from haqc.passes.search.wall import confine
 from haqc.passes.search.weighing import WEIGHINGS
 from haqc.policy import Policy
 from haqc.result import Trial
-from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, toy, within
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, terms, toy, within
 
 
 def problem_of(given_toy: Toy, budget: Budget) -> Problem:
@@ -230,3 +233,28 @@ def test_an_allocator_whose_time_is_up_ends_but_not_before_there_is_a_policy() -
     with pytest.raises(OutOfTime):
         propose_random(problem, account, 4, 0)
     assert len(evaluator.trials) == 4
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "propose"),
+    [
+        (Descent, "run", lambda game, problem, account: propose_greedy(problem, account, 4)),
+        (Program, "solve", lambda game, problem, account: propose_integer(problem, terms(game.space), account, 4)),
+    ],
+    ids=["greedy", "integer"],
+)
+def test_what_takes_time_before_anything_is_evaluated_ends_in_time_too(
+    owner: Any, method: str, propose: Callable[[Toy, Problem, Account], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = toy(5, 1)
+    problem = problem_of(game, within(game.space, energy=0.4))
+    evaluator = Evaluator(problem, game.evaluate, FLOAT_ACCURACY, lambda trial: None, 0)
+    asked, answer = [], getattr(owner, method)
+
+    def counted(*given: object) -> object:
+        asked.append(given)
+        return answer(*given)
+
+    monkeypatch.setattr(owner, method, counted)
+    propose(game, problem, Account("x", 12, evaluator, lambda *row: None, until_s=0.0))
+    assert len(asked) == len(evaluator.trials) == 1
