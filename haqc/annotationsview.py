@@ -50,6 +50,8 @@ def _lines(content: Mapping[str, Any], file: str) -> Iterator[str]:
         yield f"{_WORDS[name].capitalize()}: {_quantity(after, unit)}, at 8/8 {_quantity(before, unit)}"
     digests = content["provenance"].get("digests")
     for name, digest in digests.items() if isinstance(digests, dict) else ():
+        if digest is None:  # such as that of an agent that there was none of
+            continue
         yield f"SHA-256 of {shortened(str(name), 12)}: {shortened(str(digest), 64)}"
 
 

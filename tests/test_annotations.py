@@ -63,6 +63,7 @@ def test_the_lines_for_people(haqc: CommandLine, compiled: Compiled) -> None:
     assert lines[0].startswith("model.onnx: qcdq, written by haqc ")
     assert "Target edge, mode reference, batch 1" in lines
     assert any(line.split() == ["classifier", "Gemm", "8/8"] for line in lines)
+    assert "SHA-256 of model:" in outcome.out and "agent" not in outcome.out  # there was none
     assert max(map(len, lines)) <= 80
 
 

@@ -26,7 +26,7 @@ def verification(content: Mapping[str, Any]) -> Group:
             continue
         lines.append(Text(f"  {visible(consumer['name'])} against {visible(consumer['against'])}: equal by the rule"))
         compared = consumer.get("compared", "codes")
-        end = "codes differ, by one" if compared == "codes" else f"{compared} differ"
+        end = f"{compared} differ" + (", by one" if compared == "codes" and consumer["different"] else "")
         lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} {end}"))
     accuracy = content.get("accuracy")
     if accuracy is not None:
