@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from haqc.budget import Budget, Cost
 from haqc.passes.search.feasibility import cheapest
@@ -40,7 +41,7 @@ class Move:
     change: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """A space, a budget, and what is known before anything is evaluated.
 
@@ -73,6 +74,11 @@ class Problem:
 
     def within_budget(self) -> Widths:
         """Gives widths that hold the budget, for a walk that narrowing alone does not lead there."""
+        return dict(self._cheapest)
+
+    @cached_property
+    def _cheapest(self) -> Widths:
+        """The same for every walk, and it prices every pair of every layer a few times."""
         return self.settled(cheapest(self.space, self.price, self.budget.excess))
 
     def share(self, cost: Cost) -> float:

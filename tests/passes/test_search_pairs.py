@@ -126,6 +126,24 @@ def test_the_cheapest_policy_is_the_minimum_where_narrower_costs_more(metric: Me
     assert unpacking(found).value(metric) == pytest.approx(least, rel=1e-12)
 
 
+def test_the_cheapest_policy_is_looked_for_once() -> None:
+    game = toy(5, weights=(2, 4, 8), activations=(2, 4, 8))
+    full, priced = unpacking(game.space.widest), []
+
+    def pricing(policy: Policy) -> Cost:
+        priced.append(policy.key)
+        return unpacking(policy)
+
+    budget = Budget((Limit("latency", 1.0001 * full.latency_s, "latency"),))
+    problem = Problem(game.space, budget, pricing, game.sensitivity)
+    first = problem.within_budget()
+    assert priced and budget.allows(problem.cost(first))
+    found, count = dict(first), len(priced)
+    first.clear()  # what a walk makes of it is its own
+    assert problem.within_budget() == found
+    assert len(priced) == count
+
+
 @pytest.mark.parametrize("pairs", [None, FEW])
 def test_narrowing_that_fails_goes_on_from_the_cheapest(pairs: frozenset[tuple[int, int]] | None) -> None:
     game = toy(5, weights=(2, 4, 8), activations=(2, 4, 8), pairs=pairs)
