@@ -1,11 +1,14 @@
 """Hands encodings of random policies to AIMET, both schemas, and compares its simulation with the mirror.
 
     HAQC_AIMET_ONNX_PYTHON=aimet/bin/python python -m benchmarks.encodings [--count 20] [--only NAME ...] [--exact]
+        [--untied]
 
 AIMET (``pip install aimet-onnx``, in an environment of its own) takes a file when ``load_encodings_to_sim`` does. With
 ``--exact`` policies draw from 2, 4 and 8 bits, which both schemas have, so that the simulation is to give the mirror's
-outputs; else widths are 1 to 8 and what a schema lacks is rounded up. Prints one row per network and schema: files, how
-many are taken, tensors rounded up, and the largest difference of outputs as a share of their largest magnitude.
+outputs; else widths are 1 to 8 and what a schema lacks is rounded up. By default AIMET gives what comes out of some
+operators the range of what goes in; with ``--untied`` it is told not to. Prints one row per network and schema: files,
+how many are taken, tensors rounded up, and the median and the largest difference of outputs, as shares of their largest
+magnitude.
 
 What AIMET makes of a file is kept in ``results`` in the folder ``--out``; a run that was ended goes on there. A process
 of AIMET's gets several files, since it takes seconds to start; where it fails, each gets one of its own.
@@ -45,7 +48,7 @@ SAMPLES = 4
 TOGETHER = 5
 """Policies whose files one process gets."""
 
-TITLES = ("network", "schema", "files", "taken", "rounded up", "largest difference", "first that is refused")
+TITLES = ("network", "schema", "files", "taken", "rounded up", "median difference", "largest", "first that is refused")
 
 
 @dataclass(frozen=True)
@@ -56,20 +59,23 @@ class Campaign:
         name: the network.
         out: the folder where results are kept.
         is_exact: whether widths are those that both schemas have.
+        ties: whether AIMET ties ranges.
     """
 
     name: str
     out: Path
     is_exact: bool = False
+    ties: bool = True
 
     def row(self, schema: str, count: int) -> tuple[str, ...]:
         """Gives the columns of a row behind the schema."""
         found = [self._result(schema, seed, count) for seed in range(count)]
         taken = [one for one in found if not one["refusal"]]
         refused = (f"policy {seed}: {one['refusal']}" for seed, one in enumerate(found) if one["refusal"])
-        largest = max((one["difference"] for one in taken), default=float("nan"))
+        gaps = [float(one["difference"]) for one in taken] or [float("nan")]
         rounded = sum(one["rounded"] for one in found)
-        return str(count), str(len(taken)), str(rounded), f"{largest:.2g}", next(refused, "")
+        figures = f"{np.median(gaps):.2g}", f"{max(gaps):.2g}"
+        return str(count), str(len(taken)), str(rounded), *figures, next(refused, "")
 
     def _result(self, schema: str, seed: int, count: int) -> dict[str, Any]:
         """Gives what is kept of a file; where nothing is, asks for it and the next ones."""
@@ -77,14 +83,14 @@ class Campaign:
         if not file.is_file():
             missing = [other for other in range(seed, count) if not self._file(schema, other).is_file()]
             asked = {other: _Asked.of(self.subject, self._policy(other)) for other in missing[:TOGETHER]}
-            for other, found in zip(asked, _results([*asked.values()], schema), strict=True):
+            for other, found in zip(asked, _results([*asked.values()], schema, ties=self.ties), strict=True):
                 keep(self._file(schema, other), found)
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return content
 
     def _file(self, schema: str, seed: int) -> Path:
-        widths = "exact" if self.is_exact else "all"
-        return self.out / "results" / self.name / "encodings" / f"{schema}-{widths}" / f"{seed}.json"
+        kind = ("exact" if self.is_exact else "all") + ("" if self.ties else "-untied")
+        return self.out / "results" / self.name / "encodings" / f"{schema}-{kind}" / f"{seed}.json"
 
     def _policy(self, seed: int) -> Policy:
         if not self.is_exact:
@@ -129,17 +135,17 @@ class _Asked:
         return {"rounded": rounded, "difference": difference, "refusal": refusal}
 
 
-def _results(asked: Sequence[_Asked], schema: str) -> list[dict[str, Any]]:
+def _results(asked: Sequence[_Asked], schema: str, *, ties: bool) -> list[dict[str, Any]]:
     """Gives what AIMET makes of files, all at once; where it fails, one by one."""
     try:
-        return [one.result(schema, gap) for one, gap in zip(asked, _gaps(asked, schema), strict=True)]
+        return [one.result(schema, gap) for one, gap in zip(asked, _gaps(asked, schema, ties=ties), strict=True)]
     except RuntimeRefuses as error:
         if len(asked) > 1:
-            return [found for one in asked for found in _results([one], schema)]
+            return [found for one in asked for found in _results([one], schema, ties=ties)]
         return [asked[0].result(schema, None, str(error))]
 
 
-def _gaps(asked: Sequence[_Asked], schema: str) -> list[float]:
+def _gaps(asked: Sequence[_Asked], schema: str, *, ties: bool) -> list[float]:
     """Gives the largest difference between simulation and mirror, for each file.
 
     Raises:
@@ -149,7 +155,7 @@ def _gaps(asked: Sequence[_Asked], schema: str) -> list[float]:
     documents = {f"encodings {index}": one.document(schema) for index, one in enumerate(asked)}
     names = [(index, name) for index, one in enumerate(asked) for name in one.probe.outputs]
     assert AIMET.interpreter is not None
-    given = {**models, **documents, **asked[0].probe.inputs}
+    given = {"ties": np.array(ties), **models, **documents, **asked[0].probe.inputs}
     wanted = [f"{index} {name}" for index, name in names]
     answer = AIMET.run(AIMET.interpreter, Content(b""), given, wanted, len(asked))
     gaps = [0.0] * len(asked)
@@ -165,6 +171,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="policies of each network")
     parser.add_argument("--only", action="append", choices=NAMES, default=[], help="networks")
     parser.add_argument("--exact", action="store_true", help="only widths that both schemas have")
+    parser.add_argument("--untied", action="store_true", help="AIMET gives every tensor its own range")
     parser.add_argument("--out", type=Path, default=Path("build/formats"))
     arguments = parser.parse_args()
     if AIMET.interpreter is None:
@@ -173,7 +180,7 @@ def main() -> None:
     print("| " + " | ".join(TITLES) + " |")
     print("|" + "---|" * len(TITLES))
     for name in arguments.only or [name for name in NAMES if name != "resnet18"]:
-        campaign = Campaign(name, arguments.out, is_exact=arguments.exact)
+        campaign = Campaign(name, arguments.out, is_exact=arguments.exact, ties=not arguments.untied)
         for schema in ENCODINGS_FILES:
             print("| " + " | ".join((name, schema, *campaign.row(schema, arguments.count))) + " |", flush=True)
 

@@ -1,9 +1,9 @@
 """Loads encodings into AIMET's simulation: a script of its own, for an interpreter that has aimet_onnx.
 
-Argument: a folder with ``inputs.npz`` and ``task.json``, as :mod:`haqc.passes.verify.outside` leaves them. Of the
-inputs the first are models, as many as the task has parts, and then as many documents of encodings, both as bytes. Each
-of these pairs becomes a simulation, which reads the inputs behind them. It leaves ``outputs.npz``, a pair's outputs
-behind the other's, and ``answer.json``.
+Argument: a folder with ``inputs.npz`` and ``task.json``, as :mod:`haqc.passes.verify.outside` leaves them. The first
+input says whether AIMET ties ranges, as by default. Then come models, as many as the task has parts, and as many
+documents of encodings, both as bytes. Each of these pairs becomes a simulation, which reads the inputs behind them. It
+leaves ``outputs.npz``, a pair's outputs behind the other's, and ``answer.json``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def main(folder: Path) -> None:
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     count = task["parts"]
     with np.load(folder / "inputs.npz", allow_pickle=False) as file:
-        contents = [file[f"i{index}"].tobytes() for index in range(2 * count)]
-        given = {name: file[f"i{index}"] for index, name in enumerate(task["inputs"]) if index >= 2 * count}
+        quantsim._tie_qtzrs = bool(file["i0"])  # AIMET has no public name for it
+        contents = [file[f"i{index}"].tobytes() for index in range(1, 2 * count + 1)]
+        given = {name: file[f"i{index}"] for index, name in enumerate(task["inputs"]) if index > 2 * count}
     outputs = []
     for model, document in zip(contents[:count], contents[count:], strict=True):
         proto = onnx.load_from_string(model)

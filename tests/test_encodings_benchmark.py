@@ -29,7 +29,7 @@ def test_without_aimet_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_aimet_simulates_the_mirror(schema: str, tmp_path: Path) -> None:
     if AIMET.interpreter is None:
         pytest.skip("needs AIMET, here or in the interpreter that HAQC_AIMET_ONNX_PYTHON names")
-    files, taken, rounded, largest, first = Campaign("digits", tmp_path, is_exact=True).row(schema, 2)
+    files, taken, rounded, _, largest, first = Campaign("digits", tmp_path, is_exact=True).row(schema, 2)
     assert (files, taken, rounded, first) == ("2", "2", "0", "")
     assert float(largest) < 1e-5
 
@@ -41,8 +41,8 @@ import numpy as np
 folder = Path(sys.argv[1])
 task = json.loads((folder / "task.json").read_text())
 with np.load(folder / "inputs.npz") as file:
-    documents = [json.loads(file[f"i{task['parts'] + index}"].tobytes()) for index in range(task["parts"])]
-    samples = len(file[f"i{2 * task['parts']}"])
+    documents = [json.loads(file[f"i{1 + task['parts'] + index}"].tobytes()) for index in range(task["parts"])]
+    samples = len(file[f"i{1 + 2 * task['parts']}"])
 calls = Path(__file__).with_name("calls")
 calls.write_text(calls.read_text() + f"{task['parts']} " if calls.exists() else f"{task['parts']} ")
 if REFUSED in map(str, documents):
