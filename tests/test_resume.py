@@ -264,7 +264,7 @@ class Compile:
 
 
 # Long enough that a signal meets the search or the fine-tune, short enough for a test.
-SLOWER = ("--evaluations", "8", "--finetune", "256", "--final-finetune", "6000")
+SLOWER = ("--evaluations", "4", "--finetune", "256", "--final-finetune", "4000")
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +310,7 @@ def test_sigint_in_the_search(haqc: CommandLine, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sigint_before_any_policy(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run = Compile(out, "--finetune", "100000")
+    run = Compile(out, "--finetune", "100000", "--final-finetune", "64")
     run.wait_until((out / ".state" / "sensitivity.json").exists)
     code, shown, err = run.send(signal.SIGINT)
     assert (code, shown, "Traceback" in err) == (130, "", False), err
