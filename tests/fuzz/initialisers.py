@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from tests.fuzz.evil import FLOATS, NAMES, NUMBERS
+
+
+def stored(tensor: TensorProto) -> np.ndarray:
+    """Gives the values of a tensor; no mutation opens the file that another has named.
+
+    Raises:
+        LookupError: they lie in a file.
+    """
+    if tensor.data_location == TensorProto.EXTERNAL:
+        raise LookupError(f"'{tensor.name}' lies in a file")
+    return onnx.numpy_helper.to_array(tensor)
 
 
 def change_dims(rng: random.Random, model: ModelProto) -> None:
@@ -31,7 +43,7 @@ def change_type(rng: random.Random, model: ModelProto) -> None:
 def recast(rng: random.Random, model: ModelProto) -> None:
     """Gives an initialiser another type together with as many bytes as that needs."""
     tensor = rng.choice(list(model.graph.initializer))
-    raw = onnx.numpy_helper.to_array(tensor)
+    raw = stored(tensor)
     if raw.size < 100_000:
         kind = rng.choice(("float16", "float64", "int8", "int32", "int64", "uint8", "bool"))
         tensor.CopyFrom(onnx.numpy_helper.from_array(raw.astype(kind), tensor.name))
@@ -41,7 +53,7 @@ def change_values(rng: random.Random, model: ModelProto) -> None:
     tensor = rng.choice(list(model.graph.initializer))
     if len(tensor.dims) > 8 or len(tensor.raw_data) > 1 << 20:
         return
-    values = onnx.numpy_helper.to_array(tensor).copy()
+    values = stored(tensor).copy()
     flat = values.reshape(-1)
     value = rng.choice(FLOATS) if values.dtype.kind == "f" else rng.choice(NUMBERS)
     flat[rng.randrange(flat.size) : None if rng.random() < 0.3 else flat.size] = value

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import TensorProto
 
 from tests.fuzz.cases import make
+from tests.fuzz.initialisers import change_values, recast
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("target", "data", "line")
@@ -20,6 +25,16 @@ QUICK = ("target", "data", "line")
 def test_the_same_seed_makes_the_same_case(kind: str) -> None:
     assert [make(3, index, (kind,)) for index in range(5)] == [make(3, index, (kind,)) for index in range(5)]
     assert make(3, 0, (kind,)) != make(4, 0, (kind,))
+
+
+@pytest.mark.parametrize("mutation", [recast, change_values])
+def test_no_mutation_opens_the_file_that_another_named(mutation: Callable[..., None]) -> None:
+    model = onnx.ModelProto()
+    tensor = model.graph.initializer.add(name="w", dims=[1], data_type=TensorProto.FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="a" * 5000)
+    with pytest.raises(LookupError, match="lies in a file"):
+        mutation(random.Random(0), model)
 
 
 @pytest.mark.slow
