@@ -1,4 +1,4 @@
-"""How much every allocator may do, and how what it found is trained: settled before any result was seen."""
+"""How much every allocator may do, and how what it found is trained."""
 
 from __future__ import annotations
 
