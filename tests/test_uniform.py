@@ -23,7 +23,7 @@ CELL = {
 
 
 def test_cells_are_printed_from_their_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "resnet8-W4A4-labels.json").write_text(json.dumps(CELL), encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["uniform", "--out", str(tmp_path), "--print"])
