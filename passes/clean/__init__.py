@@ -60,6 +60,8 @@ def clean(model: ir.Model) -> ir.Model:
     except ModelError:
         raise
     except Exception as error:  # third-party passes raise whatever their parts raise
+        if isinstance(error.__cause__, ModelError):  # of a pass of ours, in a row of passes
+            raise error.__cause__ from None
         raise ModelError(
             f"the graph cannot be cleaned up ({_first_line(error)}); check it with 'onnx.checker'"
         ) from error

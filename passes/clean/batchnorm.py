@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from haqc.errors import ModelError
 from haqc.passes.clean.dequantise import replace_by
 from haqc.passes.clean.lazy import lazy_constant
 from haqc.passes.clean.scaling import LayerForm
@@ -39,11 +40,22 @@ class _Affine:
 
     @classmethod
     def of(cls, node: ir.Node) -> _Affine | None:
-        """Reads a BatchNormalization's parameters, ``None`` if they are computed while the model runs."""
+        """Reads a BatchNormalization's parameters, ``None`` if they are computed while the model runs.
+
+        Raises:
+            ModelError: they are no vectors of one length.
+        """
         tensors = [None if value is None else value.const_value for value in node.inputs[1:]]
         stored = [tensor for tensor in tensors if tensor is not None]
         if len(stored) != 4 or node.domain not in ("", "ai.onnx"):
             return None
+        shapes = [tuple(tensor.shape.numpy()) for tensor in stored]
+        if len(shapes[0]) != 1 or len(set(shapes)) != 1:
+            found = ", ".join(str(list(shape)) for shape in shapes)
+            raise ModelError(
+                f"BatchNormalization '{node.name}' has parameters of shapes {found}, where vectors with one value for "
+                "each channel are needed; export the model again"
+            )
         scale, shift, mean, variance = (tensor.numpy() for tensor in stored)
         epsilon = node.attributes.get_float("epsilon", 1e-5)
         key = (*node.inputs[1:], epsilon)  # the values themselves: an id may be given again

@@ -179,6 +179,16 @@ def test_a_normalisation_that_cannot_be_folded_stays(form: str) -> None:
     assert_same(before, after, x=draw(*shape))
 
 
+@pytest.mark.parametrize("shape", [(4, 1), (4, 1, 1), ()], ids=str)
+def test_parameters_that_are_no_vectors_are_refused(shape: tuple[int, ...]) -> None:
+    text = f"(float[n,4,5,5] x) => (float[n,4,3,3] y) {{ c = Conv (x, w) y = {BN % 'c'} }}"
+    parameters = normalisation(4) | {"scale": draw(*shape, seed=1)}
+    with pytest.raises(
+        ModelError, match=r"^BatchNormalization '.*' has parameters of shapes .*; export the model again$"
+    ):
+        cleaned(small_model(text, {"w": draw(4, 4, 3, 3), **parameters}))
+
+
 @pytest.mark.parametrize("equal", [True, False])
 def test_weights_that_two_layers_share(equal: bool) -> None:
     second = "scale" if equal else "shift"
