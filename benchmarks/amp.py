@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import markdown
 from benchmarks.networks import Network, real_networks
 from benchmarks.zoo.command import haqc
 from haqc import data
@@ -40,8 +41,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    print("| " + " | ".join(TITLES) + " |")
-    print("|" + "---|" * len(TITLES))
+    print(markdown.head(TITLES))
     for network in real_networks(arguments.out):
         for metric in METRICS:
             if arguments.only in (None, network.name) and arguments.metric in (None, metric):

@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import markdown
 from benchmarks.kept import keep
-from benchmarks.subjects import NAMES, Subject, drawn, model_file
+from benchmarks.subjects import ASKED, NAMES, Subject, drawn, model_file
 from haqc.content import Content
 from haqc.formats import ENCODINGS_FILES
 from haqc.gap import gap_between
@@ -177,12 +178,11 @@ def main() -> None:
     if AIMET.interpreter is None:
         sys.exit("AIMET is not installed here; name an interpreter that has it with HAQC_AIMET_ONNX_PYTHON")
     torch.set_num_threads(1)
-    print("| " + " | ".join(TITLES) + " |")
-    print("|" + "---|" * len(TITLES))
-    for name in arguments.only or [name for name in NAMES if name != "resnet18"]:
+    print(markdown.head(TITLES))
+    for name in arguments.only or ASKED:
         campaign = Campaign(name, arguments.out, is_exact=arguments.exact, ties=not arguments.untied)
         for schema in ENCODINGS_FILES:
-            print("| " + " | ".join((name, schema, *campaign.row(schema, arguments.count))) + " |", flush=True)
+            print(markdown.row((name, schema, *campaign.row(schema, arguments.count))), flush=True)
 
 
 if __name__ == "__main__":

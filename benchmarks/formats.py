@@ -26,8 +26,9 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
+from benchmarks import markdown
 from benchmarks.kept import kept
-from benchmarks.subjects import NAMES, Subject, drawn, model_file
+from benchmarks.subjects import ASKED, NAMES, Subject, drawn, model_file
 from haqc.formats import CHOICES, RUNNABLE, FormatName
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.emit import at_opset, emit
@@ -40,8 +41,6 @@ STATUSES = ("equal", "differs", "refused")
 TITLES = ("network", "format", "consumer", "files", *STATUSES, "codes", "differ", "by", "first that is not equal")
 SAMPLES = 4
 """Inputs that a file is run on."""
-
-ASKED = tuple(name for name in NAMES if name != "resnet18")
 
 
 @dataclass
@@ -183,12 +182,11 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="measure nothing; print what was measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| " + " | ".join(TITLES) + " |")
-    print("|" + "---|" * len(TITLES))
+    print(markdown.head(TITLES))
     for name in arguments.only or ASKED:
         campaign = Campaign(name, arguments.out, measures=not arguments.print)
         for (form, consumer), row in campaign.rows(arguments.count, arguments.format or CHOICES).items():
-            print("| " + " | ".join((name, form, *row.columns(consumer))) + " |", flush=True)
+            print(markdown.row((name, form, *row.columns(consumer))), flush=True)
 
 
 if __name__ == "__main__":

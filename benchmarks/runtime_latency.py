@@ -24,6 +24,7 @@ import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from benchmarks import markdown
 from benchmarks.subjects import BUILT, Subject, drawn, model_file
 from haqc import onnxfile
 from haqc.passes.emit import emit_qcdq
@@ -71,10 +72,9 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.getLogger().setLevel(logging.ERROR)
     print(f"onnxruntime {onnxruntime.__version__}, {_machine()}\n")
-    print("| " + " | ".join(TITLES) + " |")
-    print("|" + "---|" * len(TITLES))
+    print(markdown.head(TITLES))
     for name in arguments.only or BUILT:
-        print("| " + " | ".join(row(name, arguments.out, arguments.rounds)) + " |", flush=True)
+        print(markdown.row(row(name, arguments.out, arguments.rounds)), flush=True)
 
 
 def row(name: str, out: Path, rounds: int) -> Sequence[str]:

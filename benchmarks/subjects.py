@@ -34,6 +34,8 @@ FILES: Mapping[str, Path] = {
 BUILT = ("mobilenet-v2", "resnet18")
 EXPORTED = {"vit": "vit-s16"}
 NAMES = (*FILES, *BUILT, *EXPORTED)
+ASKED = tuple(name for name in NAMES if name != "resnet18")
+"""Those whose files are held against every consumer."""
 
 
 def model_file(name: str, folder: Path) -> Path:

@@ -13,7 +13,6 @@ done is read from its file; ``--print`` measures nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import markdown
+from benchmarks.kept import kept
 from benchmarks.networks import Network, real_networks
 from haqc import data, onnxfile, targets
 from haqc.budget import Demand
@@ -200,8 +201,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out = arguments.out if arguments.samples is None else arguments.out / str(arguments.samples)
-    print("| " + " | ".join(TITLES) + " |")
-    print("|" + "---|" * len(TITLES))
+    print(markdown.head(TITLES))
     for network in real_networks(out):
         for way in WAYS:
             subject = Subject(network, way, out, arguments.samples)
@@ -213,13 +213,9 @@ def main() -> None:
 
 def _cell(subject: Subject, widths: str, name: str, is_given: bool) -> dict[str, Any] | None:
     file = subject.out / f"{name}.json"
-    if not file.is_file():
-        if is_given:
-            return None
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(subject.measure(widths)) + "\n", encoding="utf-8")
-        part.replace(file)
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if is_given and not file.is_file():
+        return None
+    content: dict[str, Any] = kept(file, lambda: subject.measure(widths))
     return content
 
 

@@ -21,12 +21,13 @@ UNITS: dict[Metric, dict[str, float]] = {
 """Units that an absolute budget may carry, as factors to joules, seconds and bytes."""
 
 _EXAMPLE: dict[Metric, str] = {"energy": "mJ", "latency": "ms", "size": "KiB", "memory": "KiB"}
-_FIELD: dict[Metric, str] = {
+FIELDS: dict[Metric, str] = {
     "energy": "energy_j",
     "latency": "latency_s",
     "size": "weight_bytes",
     "memory": "peak_activation_bytes",
 }
+"""The figure of a :class:`Cost` that each metric is of."""
 
 
 def known_metric(name: str) -> Metric:
@@ -68,12 +69,12 @@ class Cost:
 
     def value(self, metric: Metric) -> float:
         """Gives the figure of one metric, in joules, seconds or bytes."""
-        return float(getattr(self, _FIELD[metric]))
+        return float(getattr(self, FIELDS[metric]))
 
     def to_json(self) -> dict[str, float | None]:
         """Gives the four figures under their field names; what is not priced, and so no number, is null."""
         values = {metric: self.value(metric) for metric in METRICS}
-        return {_FIELD[metric]: None if math.isnan(value) else value for metric, value in values.items()}
+        return {FIELDS[metric]: None if math.isnan(value) else value for metric, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from benchmarks.allocators.searching import searched
 from benchmarks.allocators.specialisation import Prices, priced
 from benchmarks.allocators.transformer import transformer
 from benchmarks.allocators.verdicts import finished
+from benchmarks.kept import keep, kept
 from benchmarks.networks import real_networks
 from haqc.passes.search import SearchOptions
 from haqc.request import AllocatorName
@@ -74,7 +74,7 @@ class Campaign:
         rows: Prices = {}
         for name in {cell.network for cell, _, _ in finished(results, GRID)}:
             rows |= priced(self.ground(name), results)
-        self._write("prices", rows)
+        keep(self.out / "prices.json", rows)
 
     def ground(self, network: str) -> Ground:
         """Gives what the cells of a network share."""
@@ -115,15 +115,11 @@ class Campaign:
 
     def _kept(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Gives a result from its file, or makes it and writes the file whole."""
-        file = self.out / f"{name}.json"
-        if not file.is_file():
-            begun_s = time.process_time()
-            self._write(name, make())
-            self.say(f"{name}: {time.process_time() - begun_s:.0f} s")
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return dict(content)
 
-    def _write(self, name: str, content: dict[str, Any]) -> None:
-        part = self.out / f"{name}.part"
-        part.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        part.replace(self.out / f"{name}.json")
+        def timed() -> dict[str, Any]:
+            begun_s = time.process_time()
+            content = make()
+            self.say(f"{name}: {time.process_time() - begun_s:.0f} s")
+            return content
+
+        return dict(kept(self.out / f"{name}.json", timed))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from benchmarks.allocators.cells import GRID, SEEDS, Cell
 from benchmarks.allocators.ground import Ground
-from benchmarks.allocators.markdown import markdown
 from benchmarks.allocators.results import Found, Results
 from benchmarks.allocators.verdicts import AGENT, finished
+from benchmarks.markdown import markdown
 from haqc.policy import Policy
 
 Prices = dict[str, dict[str, float]]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from benchmarks.allocators.cells import GRID, OTHERS, SEEDS, UNIFORM, Cell
 from benchmarks.allocators.effort import ALLOCATORS
-from benchmarks.allocators.markdown import markdown
 from benchmarks.allocators.results import Found, Results
 from benchmarks.allocators.specialisation import specialisation
 from benchmarks.allocators.verdicts import best_of, headline, long_run, means, uniform_room, verdicts
+from benchmarks.markdown import markdown
 
 
 def tables(results: Results) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.allocators.cells import GRID, HEADLINE, LONG, OTHERS, SEEDS, UNIFORM, Cell
 from benchmarks.allocators.effort import ALLOCATORS, EVALUATIONS, LONG_EVALUATIONS
-from benchmarks.allocators.markdown import markdown
 from benchmarks.allocators.results import Found, Results, paired
+from benchmarks.markdown import markdown
 
 AGENT = "ddpg"
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from haqc.budget import FIELDS, UNITS, Metric
 from haqc.errors import DataError
 from haqc.figures.style import INK, MUTED, allocator_colour, quantities
 from haqc.passes.report.wording import score_name
 from haqc.plaintext import visible
-
-COSTS = {
-    "energy": ("energy_j", "J"),
-    "latency": ("latency_s", "s"),
-    "size": ("weight_bytes", "B"),
-    "memory": ("peak_activation_bytes", "B"),
-}
-"""The figure of a cost that each metric is of, and its unit."""
 
 
 def draw_front(axes: Any, content: Mapping[str, Any]) -> None:
@@ -30,7 +23,7 @@ def draw_front(axes: Any, content: Mapping[str, Any]) -> None:
         DataError: no trial was scored.
     """
     limit = content["cost"]["budget"][0]
-    field = COSTS[limit["metric"]][0]
+    field = FIELDS[limit["metric"]]
     trials = [trial for trial in content["trials"] if None not in (trial["accuracy"], trial["cost"][field])]
     if not trials:
         raise DataError("the report has no trial with a score, so there is no front; choose another --kind")
@@ -52,9 +45,9 @@ def draw_front(axes: Any, content: Mapping[str, Any]) -> None:
     axes.legend(fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
-def cost_axis(axes: Any, metric: str, batch: int) -> None:
+def cost_axis(axes: Any, metric: Metric, batch: int) -> None:
     """Names the horizontal axis after a metric of the budget, and its figures with prefixes and the unit."""
-    unit = COSTS[metric][1]
+    unit = next(iter(UNITS[metric]))  # the one without a prefix
     quantities(axes.xaxis, unit)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(metric + ("" if unit == "B" or batch == 1 else f" of one batch of {batch}"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from haqc.budget import FIELDS
 from haqc.errors import DataError
-from haqc.figures.front import COSTS, cost_axis
+from haqc.figures.front import cost_axis
 from haqc.figures.style import INK, MUTED, allocator_colour
 from haqc.passes.report.wording import figure, score_name
 from haqc.plaintext import visible
@@ -25,7 +26,7 @@ def draw_swept(axes: Any, content: Mapping[str, Any]) -> None:
     points = [p for p in content["points"] if p["feasible"] and p["accuracy"]["emitted"] is not None]
     if not points:
         raise DataError("the front has no point with a measured file; sweep again with wider budgets")
-    field = COSTS[content["metric"]][0]
+    field = FIELDS[content["metric"]]
     points.sort(key=lambda point: point["cost"][field])  # what a dearer budget holds may cost less
     costs, scores = [p["cost"][field] for p in points], [p["accuracy"]["emitted"] for p in points]
     axes.plot(costs, scores, color=MUTED, linewidth=1.2, zorder=1)

@@ -103,7 +103,9 @@ def search(
         try:
             account.evaluate_all(wider, options.batch)
         finally:
-            finished.extend(row for row in [account.close()] if row.evaluations)
+            row = account.close()
+            if row.evaluations:
+                finished.append(row)
 
     is_going = is_going and _goes_on(fill)
     if not evaluator.trials:

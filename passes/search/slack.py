@@ -14,7 +14,7 @@ TIME_SHARE = 0.1
 """Share of the time of a search that is kept for them; allocators that end early leave them more."""
 
 CONTENDERS = 6
-"""Trials that are looked at: as many as are scored again before one of them is emitted."""
+"""Trials that are looked at, the best ones."""
 
 
 def unspent(problem: Problem, evaluator: Evaluator) -> list[Policy]:
