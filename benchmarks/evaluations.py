@@ -154,7 +154,7 @@ def compiled_row(name: str, bench: Bench, space: Space, rounds: int) -> None:
 
 def by_worker(worker: Worker, policy: Policy) -> float:
     """Scores a policy as a search does."""
-    return worker.score(dict(policy.widths), ignore)
+    return worker.score(dict(policy.widths), ignore).accuracy
 
 
 def plainly(bench: Bench, policy: Policy) -> float:

@@ -56,7 +56,7 @@ def rows(name: str, path: Path, source: str) -> None:
     for label, ranges, quantiser in METHODS:
         calibration = calibrate(mirror, space, samples, ranges, quantiser)
         worker = Worker(replace(bench, calibration=calibration, judge=judge))
-        scores = (worker.score(space.uniform(*widths).widths, lambda count: None) for widths in WIDTHS)
+        scores = (worker.score(space.uniform(*widths).widths, lambda count: None).accuracy for widths in WIDTHS)
         print(f"| {name} | {label} |", *(f"{score:.2f} |" for score in scores), flush=True)
 
 

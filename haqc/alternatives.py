@@ -171,7 +171,7 @@ class Alternatives:
 
     @cached_property
     def _finalists(self) -> dict[str, float]:
-        return {trial.policy.key: score for trial, score in self.found.finalists}
+        return {trial.policy.key: score.accuracy for trial, score in self.found.finalists}
 
 
 def _next(widths: tuple[int, ...], width: int) -> Iterator[int]:

@@ -161,8 +161,8 @@ class Findings:
             "roofline": self._roofline(),
             "allocators": [self._allocator(result) for result in self.search.allocators],
             "finalists": [
-                {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": self._value(quality)}
-                for trial, quality in self.search.finalists
+                {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": self._value(score.accuracy)}
+                for trial, score in self.search.finalists
             ],
             "reconstruction": self._reconstruction(),
             "interrupted": self.search.interrupted,

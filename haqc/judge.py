@@ -9,8 +9,9 @@ import numpy as np
 
 from haqc.data.split import Dataset, Split
 from haqc.errors import DataError
-from haqc.metrics import Batch, Metric, Rows, Shape, quality, value_at
+from haqc.metrics import Batch, Counting, Metric, Rows, Shape, quality, value_at
 from haqc.metrics.metric import spread_rows
+from haqc.score import Score
 
 Outputs = Iterable[tuple[np.ndarray, ...]]
 """What a network gave for run after run of a split's samples, in order: one array per output that the metric reads."""
@@ -38,6 +39,23 @@ class Judge:
         """Gives a network's quality, larger being better: its percentage, or 100 for one as good as the float one."""
         value = self.metric.value(rows_of(self.metric, self.split, outputs, self.reference))
         return quality(self.metric, value, self.float_value)
+
+    def score(self, outputs: Outputs) -> Score:
+        """Gives a network's quality, and what it is ranked by: where right answers are counted, how sure it is of them.
+
+        Raises:
+            DataError: outputs or labels do not fit the metric, or the user's function fails.
+        """
+        metric = self.metric
+        if not isinstance(metric, Counting):
+            found = self.quality(outputs)
+            return Score(found, found)
+        right, sure = [], []
+        for batch in _batches(metric, self.split, outputs, self.reference):
+            right.append(metric.rows(batch))
+            sure.append(metric.sureness(batch))
+        accuracy = quality(metric, metric.value(np.concatenate(right)), self.float_value)
+        return Score(accuracy, 100.0 * float(np.concatenate(sure).mean()))
 
     @property
     def float_quality(self) -> float:

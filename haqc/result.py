@@ -8,6 +8,10 @@ from typing import Any
 
 from haqc.budget import Cost, Goal
 from haqc.policy import Policy
+from haqc.score import Score
+
+REWARD_SCALE = 0.1
+"""Reward per point (lambda of HAQ)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Trial:
         cost: its cost for one batch.
         accuracy: quality on the search split after the short fine-tune: the percentage, or points (see
             :mod:`haqc.metrics.quality`) of a metric that is none.
+        merit: what trials are ranked by and what agents learn from, see :class:`haqc.score.Score`.
         reward: HAQ's reward, 0.1 x (accuracy - float accuracy), in points (HAQ section 3.4).
         allocator: who proposed it first.
         seed: the seed of its evaluation.
@@ -27,9 +32,21 @@ class Trial:
     policy: Policy
     cost: Cost
     accuracy: float
+    merit: float
     reward: float
     allocator: str
     seed: int
+
+    @classmethod
+    def of(cls, policy: Policy, cost: Cost, score: Score, float_accuracy: float, allocator: str, seed: int) -> Trial:
+        """Gives the trial of a policy that was scored."""
+        reward = REWARD_SCALE * (score.accuracy - float_accuracy)
+        return cls(policy, cost, score.accuracy, score.merit, reward, allocator, seed)
+
+    @property
+    def score(self) -> Score:
+        """What its evaluation said."""
+        return Score(self.accuracy, self.merit)
 
     def to_json(self) -> dict[str, Any]:
         """Gives the trial as one line of ``search.jsonl``."""
@@ -39,6 +56,7 @@ class Trial:
             "bits": [str(bits) for bits in self.policy.layer_bits],
             "cost": self.cost.to_json(),
             "accuracy": self.accuracy,
+            "merit": self.merit,
             "reward": self.reward,
             "seed": self.seed,
         }
@@ -111,7 +129,7 @@ class SearchResult:
         trials: every distinct policy that was evaluated, in the order of evaluation.
         allocators: one entry each, in the order in which they ran.
         best: the trial to emit.
-        finalists: the trials that were scored again after a longer fine-tune, with that quality.
+        finalists: the trials that were scored again after a longer fine-tune, with what they scored then.
         interrupted: whether Ctrl-C ended the search early.
         minimised: what was minimised, and how; ``None`` for a search within a budget that was given.
     """
@@ -120,7 +138,7 @@ class SearchResult:
     allocators: tuple[AllocatorResult, ...]
     best: Trial
     interrupted: bool = False
-    finalists: tuple[tuple[Trial, float], ...] = ()
+    finalists: tuple[tuple[Trial, Score], ...] = ()
     minimised: Minimised | None = None
 
     def promising(self, count: int) -> list[Trial]:
@@ -132,5 +150,5 @@ class SearchResult:
         leaders = {result.best.policy.key for result in self.allocators if result.best is not None}
         return sorted(
             self.trials,
-            key=lambda trial: (trial is not self.best, trial.policy.key not in leaders, -trial.accuracy),
+            key=lambda trial: (trial is not self.best, trial.policy.key not in leaders, -trial.merit),
         )[:count]

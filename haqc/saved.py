@@ -69,11 +69,11 @@ def emit_saved(request: Request, path: Path, ui: Ui) -> Compiled:
 
 def _trial(case: Case, policy: Policy, log: SearchLog, pool: WorkerPool) -> Trial:
     """Scores the policy, as a search would have; a score that the log has is not computed again."""
-    score = log.accuracy.get(policy.key)
+    score = log.scores.get(policy.key)
     if score is None:
         (score,) = pool.run([Job("score", (dict(policy.widths),))])
-    reward = 0.1 * (score - case.samples.search.float_quality)
-    trial = Trial(policy, case.problem.table.price(policy), score, reward, "saved", case.request.seed)
+    price, float_quality = case.problem.table.price(policy), case.samples.search.float_quality
+    trial = Trial.of(policy, price, score, float_quality, "saved", case.request.seed)
     log.record(trial)
     return trial
 

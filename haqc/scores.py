@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 
 from haqc.errors import ResumeError
 from haqc.journal import Journal
+from haqc.score import Score
 
 
 class Scores:
@@ -28,10 +28,10 @@ class Scores:
             OutputError: it cannot be read.
         """
         self._journal = Journal(path)
-        self.known: dict[str, float] = {}
+        self.known: dict[str, Score] = {}
         try:
             for entry in self._journal.entries:
-                self.known[str(entry["key"])] = _finite(float(entry["score"]))
+                self.known[str(entry["key"])] = Score.of_json(entry)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
 
@@ -43,24 +43,17 @@ class Scores:
     ) -> None:
         self._journal.close()
 
-    def keep(self, key: str, score: float) -> None:
+    def keep(self, key: str, score: Score) -> None:
         """Keeps a score.
 
         Raises:
-            ValueError: it is no finite number.
             OutputError: the file cannot be written.
         """
-        self.known[key] = _finite(score)
-        self._journal.append({"key": key, "score": score})
+        self.known[key] = score
+        self._journal.append({"key": key, **score.to_json()})
 
     def forget(self, elsewhere: Collection[str]) -> None:
         """Forgets all scores where every one stands elsewhere by now."""
         if self.known and all(key in elsewhere for key in self.known):
             self.known.clear()
             self._journal.clear()
-
-
-def _finite(score: float) -> float:
-    if not math.isfinite(score):
-        raise ValueError(f"a score of {score}")
-    return score

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from haqc.errors import ResumeError
 from haqc.journal import Journal
 from haqc.result import Trial
+from haqc.score import Score
 
 
 class SearchLog:
@@ -18,7 +18,7 @@ class SearchLog:
 
     Attributes:
         path: the file.
-        accuracy: what each trial in it scored, by the key of its policy.
+        scores: what each trial in it scored, by the key of its policy.
     """
 
     def __init__(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
@@ -29,7 +29,7 @@ class SearchLog:
             OutputError: the file cannot be read or written.
         """
         self.path = path
-        self.accuracy: dict[str, float] = {}
+        self.scores: dict[str, Score] = {}
         self._journal = Journal(path)
         if self._journal.entries:
             self._check(self._journal.entries[0], fingerprint)
@@ -40,8 +40,8 @@ class SearchLog:
 
     def record(self, trial: Trial) -> None:
         """Appends a trial, unless the log has it."""
-        if trial.policy.key not in self.accuracy:
-            self.accuracy[trial.policy.key] = trial.accuracy
+        if trial.policy.key not in self.scores:
+            self.scores[trial.policy.key] = trial.score
             self._journal.append(trial.to_json())
 
     def close(self) -> None:
@@ -64,10 +64,7 @@ class SearchLog:
 
     def _remember(self, entry: Mapping[str, Any]) -> None:
         try:
-            accuracy = float(entry["accuracy"])
-            if not math.isfinite(accuracy):
-                raise ValueError(f"an accuracy of {accuracy}")
-            self.accuracy[str(entry["key"])] = accuracy
+            self.scores[str(entry["key"])] = Score.of_json(entry)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResumeError(f"'{self.path}' holds a line that is no trial; start again with --force") from error
 

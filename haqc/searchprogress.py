@@ -13,6 +13,8 @@ from haqc.judge import Judge
 from haqc.passes.report.wording import figure
 from haqc.passes.search import SearchOptions, allowance
 from haqc.policy import Policy
+from haqc.result import Trial
+from haqc.score import Score
 from haqc.ui import Task, Ui
 
 
@@ -36,7 +38,7 @@ class SearchProgress:
     now_s: Callable[[], float] = time.monotonic
     _tasks: dict[str, Task] = field(default_factory=dict)
     _done: dict[str, int] = field(default_factory=dict)
-    _best: tuple[float, Policy] | None = None
+    _best: tuple[Score, Policy] | None = None
     _scored: int = 0
     _scoring_s: float = 0.0
     _start_s: float = math.nan
@@ -52,13 +54,13 @@ class SearchProgress:
         if count:
             self._scored, self._scoring_s = self._scored + count, self._scoring_s + self.now_s() - start_s
 
-    def offer(self, policies: Sequence[Policy], scores: Sequence[float]) -> None:
+    def offer(self, policies: Sequence[Policy], scores: Sequence[Score]) -> None:
         """Takes note of scores; the first of the best counts."""
         for policy, score in zip(policies, scores, strict=True):
-            if self._best is None or score > self._best[0]:
+            if self._best is None or score.merit > self._best[0].merit:
                 self._best = score, policy
 
-    def __call__(self, allocator: str, evaluated: int, total: int, best: float) -> None:
+    def __call__(self, allocator: str, evaluated: int, total: int, best: Trial) -> None:
         """Shows what an allocator has come to, see :data:`haqc.passes.search.evaluator.Progress`."""
         if allocator not in self._tasks:
             for task in [*self._tasks.values()][-1:]:  # what it said of the time left is past
@@ -68,7 +70,7 @@ class SearchProgress:
         self._done[allocator] = evaluated
         self._tasks[allocator].advance(evaluated - before, " · ".join(self._words(allocator, total - evaluated, best)))
 
-    def _words(self, allocator: str, left: int, best: float) -> Iterator[str]:
+    def _words(self, allocator: str, left: int, best: Trial) -> Iterator[str]:
         yield self._best_words(best)
         left_s = self._left_s(allocator, left)
         if left_s is not None:
@@ -76,9 +78,11 @@ class SearchProgress:
         if self._best is not None:
             yield f"{mean_bits(self._best[1])} mean bits"
 
-    def _best_words(self, best: float) -> str:
-        score = best if self._best is None else max(best, self._best[0])
-        return f"best {figure(self.judge.value_at(score), self.judge.metric.traits.unit)}"
+    def _best_words(self, best: Trial) -> str:
+        score = best.score
+        if self._best is not None:
+            score = max(self._best[0], score, key=lambda each: each.merit)
+        return f"best {figure(self.judge.value_at(score.accuracy), self.judge.metric.traits.unit)}"
 
     def _left_s(self, allocator: str, left: int) -> float | None:
         """Gives the seconds that what is still allowed takes; ``None`` before anything was scored."""

@@ -18,6 +18,7 @@ from haqc.problem import Problem
 from haqc.reconstruct import stretches
 from haqc.result import SearchResult, Trial
 from haqc.samples import Samples
+from haqc.score import Score
 from haqc.scores import Scores
 from haqc.searchlog import SearchLog
 from haqc.searchprogress import SearchProgress
@@ -88,16 +89,16 @@ def search_policies(
     """Runs the allocators; policies that were scored before are not evaluated again, nor are known trials."""
     scores = Scores(folder.state / "scores.jsonl")
 
-    def evaluate(policies: Sequence[Policy]) -> list[float]:
-        scores.forget(log.accuracy)
-        fresh = [policy for policy in policies if policy.key not in log.accuracy]
+    def evaluate(policies: Sequence[Policy]) -> list[Score]:
+        scores.forget(log.scores)
+        fresh = [policy for policy in policies if policy.key not in log.scores]
         try:
             with progress.scoring(sum(policy.key not in scores.known for policy in fresh)):
                 score_each(pool, "score", fresh, scores)
         except KeyboardInterrupt:
             pool.restart()
             raise
-        scored = scores.known | log.accuracy
+        scored = scores.known | log.scores
         found = [scored[policy.key] for policy in policies]
         progress.offer(policies, found)
         return found
@@ -119,7 +120,7 @@ def search_policies(
             known=known,
             learned=folder.save_agent,
         )
-        scores.forget(log.accuracy)
+        scores.forget(log.scores)
     return found
 
 
@@ -152,7 +153,7 @@ def rescore_finalists(
             task = ui.task("finalists", bench.middle.samples * len(missing))
             score_each(pool, "rescore", missing, scores, task.advance)
     finalists = tuple((trial, scores.known[trial.policy.key]) for trial in ranked)
-    best = max(finalists, key=lambda finalist: finalist[1])[0]  # the first of equal ones, which is the better trial
+    best = max(finalists, key=lambda finalist: finalist[1].merit)[0]  # of equal ones the better trial
     return replace(found, best=best, finalists=finalists)
 
 

@@ -141,7 +141,7 @@ def _best_within(point: Point, known: Iterable[Trial], is_going: bool) -> Search
     if not trials:
         return None
     own = () if point.found is None else (point.found.best,)
-    best = max((*own, *trials), key=lambda trial: trial.accuracy)  # of equal ones what its own search preferred
+    best = max((*own, *trials), key=lambda trial: trial.merit)  # of equal ones what its own search preferred
     allocators = () if point.found is None else point.found.allocators
     return SearchResult(trials, allocators, best, interrupted=not is_going)
 
@@ -199,7 +199,7 @@ def _front(
         "baseline": problem.baseline.to_json(),
         "accuracy": {name: accuracy[name] for name in (*shown, "labels")},
         "points": list(rows),
-        "evaluations": len(log.accuracy),
+        "evaluations": len(log.scores),
         "provenance": {"haqc": __version__, **case.fingerprint},
         "seconds": clock.seconds,
     }

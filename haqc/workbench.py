@@ -7,7 +7,7 @@ function of the bench and its arguments alone, whatever ran before it and wherev
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from haqc.policy import Policy
 from haqc.prefix import Prefixes
 from haqc.reconstruct import Fitting, correct, level, reconstruct
 from haqc.recovery import Recovery
+from haqc.score import Score
 from haqc.sensitivity import Exact
 from haqc.train import Recipe, fine_tune, outputs, runs
 
@@ -109,16 +110,15 @@ class Worker:
     def _start(self) -> dict[str, np.ndarray]:
         return parameters(self.mirror, self.bench.graph) | dict(self.bench.start)
 
-    def score(self, widths: Mapping[str, int], advance: Advance) -> float:
-        """Gives the quality of a policy on the search split after the short fine-tune."""
-        if not self.bench.short.samples:
-            run = self._fused.runs if self.bench.torch_compile else self._prefixes.runs
-            return self.bench.judge.quality(run(self._quantised(widths)))
-        return self._tune(self._quantised(widths), self.bench.short, advance)
+    def score(self, widths: Mapping[str, int], advance: Advance) -> Score:
+        """Gives what a policy scores on the search split after the short fine-tune."""
+        if not self.bench.short.samples and not self.bench.torch_compile:
+            return self.bench.judge.score(self._prefixes.runs(self._quantised(widths)))
+        return self._score_after(self.bench.short, widths, advance)
 
-    def rescore(self, widths: Mapping[str, int], advance: Advance) -> float:
-        """Gives the quality of a finalist on the search split after the middle fine-tune."""
-        return self._tune(self._quantised(widths), self.bench.middle, advance)
+    def rescore(self, widths: Mapping[str, int], advance: Advance) -> Score:
+        """Gives what a finalist scores on the search split after the middle fine-tune."""
+        return self._score_after(self.bench.middle, widths, advance)
 
     def tune(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
         """Gives a policy's network after the long fine-tune."""
@@ -129,11 +129,11 @@ class Worker:
     def recover(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
         """Gives a policy's network after what recovers it best on the search split, or as it was where nothing does."""
         bench, network = self.bench, self._quantised(widths)
-        plain, before = network.state(), self._score(network)
+        plain, before = network.state(), self._quality(network)
         best, tried = _Best(before, plain), dict[str, float]()
 
         def offer(name: str) -> None:
-            tried[name] = self._score(network)
+            tried[name] = self._quality(network)
             best.offer(tried[name], network.state)
 
         learned = network, self._start, bench.logits, bench.train
@@ -194,12 +194,22 @@ class Worker:
         self.mirror.load(self._start)
         self.mirror.quantisers = {}
 
+    def _score_after(self, recipe: Recipe, widths: Mapping[str, int], advance: Advance) -> Score:
+        network = self._quantised(widths)
+        self._train(network, recipe, advance)
+        return self.bench.judge.score(self._runs(network))
+
     def _tune(self, network: Mirror | QuantisedMirror, recipe: Recipe, advance: Advance) -> float:
-        """Trains, goes back to the best checkpoint, the start among them, and gives its score."""
+        """Trains, goes back to the best checkpoint, and gives its quality."""
+        kept = self._train(network, recipe, advance)
+        return self._quality(network) if kept.state is None else kept.score
+
+    def _train(self, network: Mirror | QuantisedMirror, recipe: Recipe, advance: Advance) -> _Best:
+        """Trains, goes back to the best checkpoint, the start among them, and gives it where there are any."""
         bench, kept = self.bench, _Best()
 
         def look() -> None:
-            kept.offer(self._score(network), lambda: self._state(network))
+            kept.offer(self._quality(network), lambda: self._state(network))
 
         torch.manual_seed(bench.seed)
         if recipe.samples and recipe.checkpoints:
@@ -211,18 +221,21 @@ class Worker:
             checkpoint=look,
         )
         if kept.state is None:
-            return self._score(network)
+            return kept
         if isinstance(network, QuantisedMirror):
             network.load(kept.state)
         else:
             network.load(kept.state.parameters)
-        return kept.score
+        return kept
 
-    def _score(self, network: Mirror | QuantisedMirror) -> float:
+    def _quality(self, network: Mirror | QuantisedMirror) -> float:
+        return self.bench.judge.quality(self._runs(network))
+
+    def _runs(self, network: Mirror | QuantisedMirror) -> Iterator[tuple[np.ndarray, ...]]:
         judge = self.bench.judge
         if self.bench.torch_compile and isinstance(network, QuantisedMirror):
-            return judge.quality(self._fused.runs(network))
-        return judge.quality(runs(network, judge.outputs, judge.split, self.bench.run))
+            return self._fused.runs(network)
+        return runs(network, judge.outputs, judge.split, self.bench.run)
 
     def _state(self, network: Mirror | QuantisedMirror) -> State:
         if isinstance(network, QuantisedMirror):

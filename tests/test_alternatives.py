@@ -58,8 +58,8 @@ def beside(
 ) -> Alternatives:
     """The alternatives of a winner with a score of 80, beside trials with scores of their own."""
     made = [(space.policy(each), score) for each, score in [(widths, 80.0), *others]]
-    trials = tuple(Trial(policy, price(policy), score, 0.0, "ddpg", 0) for policy, score in made)
-    found = SearchResult(trials, (), trials[0], finalists=tuple(zip(trials, finalists, strict=False)))
+    trials = tuple(Trial(policy, price(policy), score, score, 0.0, "ddpg", 0) for policy, score in made)
+    found = SearchResult(trials, (), trials[0], finalists=tuple((t, Score(f, f)) for t, f in zip(trials, finalists, strict=False)))
     return Alternatives(space, Prices(), budget, effects(space, lost=lost), found, judge(metric, float_value))  # type: ignore[arg-type]
 
 

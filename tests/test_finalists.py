@@ -11,7 +11,7 @@ GRAPH = chain(2)
 
 def trial(accuracy: float, allocator: str, bits: int) -> Trial:
     policy = Policy(GRAPH, {operand.tensor: bits for operand in GRAPH.operands})
-    return Trial(policy, price(policy), accuracy, 0.0, allocator, 0)
+    return Trial(policy, price(policy), accuracy, accuracy, 0.0, allocator, 0)
 
 
 def test_the_winner_comes_first_then_each_allocators_best_then_the_best_others() -> None:

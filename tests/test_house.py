@@ -53,6 +53,7 @@ LAYERS = tuple(
         recovery
         request
         result
+        score
         scores
         searchlog
         stdout

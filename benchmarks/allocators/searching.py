@@ -28,7 +28,7 @@ class Stopwatch:
     def __post_init__(self) -> None:
         self._mark_s = self._now()
 
-    def __call__(self, allocator: str, evaluated: int, total: int, best: float) -> None:
+    def __call__(self, allocator: str, evaluated: int, total: int, best: Trial) -> None:
         """Books what has passed on an allocator, after each of its batches."""
         now_s = self._now()
         self.own_s[allocator] = self.own_s.get(allocator, 0.0) + now_s - self._mark_s
@@ -78,7 +78,8 @@ def _row(best: Trial, result: AllocatorResult, own_s: float, full: float, proble
     return {
         "key": best.policy.key,
         "widths": dict(best.policy.widths),
-        "score": best.accuracy,
+        "score": best.merit,
+        "search": best.accuracy,
         "share": best.cost.value(problem.budget.limits[0].metric) / full,
         "evaluations": result.evaluations,
         "own_s": round(own_s, 3),

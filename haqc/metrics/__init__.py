@@ -12,7 +12,7 @@ from haqc.metrics.classification import Agreement, TopK
 from haqc.metrics.custom import Custom
 from haqc.metrics.detection import Auc, MeanIou
 from haqc.metrics.language import PairCorrelation, Perplexity
-from haqc.metrics.metric import Batch, Metric, Rows, Shape, Traits, paired_standard_error, standard_error
+from haqc.metrics.metric import Batch, Counting, Metric, Rows, Shape, Traits, paired_standard_error, standard_error
 from haqc.metrics.quality import quality, value_at
 from haqc.metrics.regression import Cosine, MeanError
 from haqc.userfunction import is_function
@@ -20,6 +20,7 @@ from haqc.userfunction import is_function
 __all__ = [
     "METRICS",
     "Batch",
+    "Counting",
     "Metric",
     "Rows",
     "Shape",

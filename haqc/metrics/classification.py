@@ -10,6 +10,12 @@ import numpy as np
 from haqc.errors import DataError
 from haqc.metrics.metric import Batch, Rows, Shape, Traits
 
+_VALUES_TOGETHER = 1 << 22
+"""Outputs that are turned into probabilities together: in 64 bits they need a few times this many bytes."""
+
+_TOLERANCE = 1e-3
+"""How far from 1 a row of probabilities may sum up, after 16-bit arithmetic."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopK:
@@ -68,6 +74,11 @@ class TopK:
         """Gives the second axis."""
         return 1
 
+    def sureness(self, batch: Batch) -> Rows:
+        """Gives the probability of the label."""
+        assert batch.labels is not None
+        return _probability(batch.outputs[0], batch.labels)[:, None]
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -101,6 +112,35 @@ class Agreement:
     def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
         """Gives the last axis."""
         return len(shape) - 1
+
+    def sureness(self, batch: Batch) -> Rows:
+        """Gives the probability of what the float network picks, the mean over a sample's positions."""
+        assert batch.reference is not None
+        found = _probability(batch.outputs[0], batch.reference.argmax(axis=-1))
+        return np.asarray(found.reshape(len(found), -1).mean(axis=1, keepdims=True), np.float64)
+
+
+def _probability(output: np.ndarray, classes: np.ndarray) -> Rows:
+    """Gives the probability that outputs give to classes, shape ``[samples, ...]``; 0 where outputs are not finite.
+
+    Args:
+        output: logits, logarithms of probabilities, or rows that are probabilities, shape ``[samples, ..., classes]``.
+        classes: class numbers, shape ``[samples, ...]``.
+    """
+    together = max(1, _VALUES_TOGETHER // max(1, output[0].size))
+    starts = range(0, len(output), together)
+    return np.concatenate([_few(output[s : s + together], classes[s : s + together]) for s in starts])
+
+
+def _few(output: np.ndarray, classes: np.ndarray) -> Rows:
+    values = output.astype(np.float64)
+    chosen = np.take_along_axis(values, classes[..., None].astype(np.int64), axis=-1)[..., 0]
+    with np.errstate(invalid="ignore", over="ignore"):
+        is_settled = (values >= 0).all(axis=-1) & (np.abs(values.sum(axis=-1) - 1) < _TOLERANCE)
+        largest = values.max(axis=-1)
+        total = np.exp(values - largest[..., None]).sum(axis=-1)
+        found = np.where(is_settled, chosen, np.exp(chosen - largest) / total)
+    return np.asarray(np.nan_to_num(found, nan=0.0), np.float64)
 
 
 def wrong_classes(labels: np.ndarray | None, classes: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +119,15 @@ class Metric(Protocol):
 
     def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
         """Gives the axis of an output of this shape along which scores of classes lie; ``None`` where none do."""
+        ...
+
+
+@runtime_checkable
+class Counting(Metric, Protocol):
+    """A metric that counts right answers, of which a network may be more or less sure."""
+
+    def sureness(self, batch: Batch) -> Rows:
+        """Gives the probability that each sample's right answer is given, shape ``[samples, 1]``; labels fit."""
         ...
 
 

@@ -48,7 +48,7 @@ def search(
 ) -> SearchResult:
     """Lets every allocator propose policies within the budget, each with the same allowance, and picks the best.
 
-    What is proposed depends on the arguments and on the accuracies alone, so a search whose ``evaluate`` answers from
+    What is proposed depends on the arguments and on the scores alone, so a search whose ``evaluate`` answers from
     a log repeats itself. A policy is evaluated once, whoever proposes it; it counts for each who does.
 
     Args:
@@ -57,13 +57,13 @@ def search(
         price: gives the cost of a policy for one batch; where it rises as widths fall, the cheapest policy is found
             layer by layer.
         terms: the same prices as a sum, for the integer program.
-        evaluate: gives accuracies in percent on the search split for a few distinct policies, none of them known yet.
+        evaluate: gives what a few distinct policies score on the search split, none of them known yet.
         baseline: cost at uniform 8/8, for messages.
         float_accuracy: what rewards are measured from, in percent.
         sensitivity: output error, at least 0, of each free operand alone at each of its widths, by (tensor, bits).
         options: allowances, batch, seed.
         record: called once per trial, in the order of proposal.
-        progress: called after each batch with allocator, policies so far, allowance, and its best accuracy.
+        progress: called after each batch with allocator, policies so far, allowance, and its best trial.
         known: trials of searches under other budgets. A score does not depend on a budget, so none of them is evaluated
             again, the agent learns from all of them, and those within this budget may win.
         learned: called with the weights that the default agent ends with, where it is among the allocators.

@@ -25,7 +25,7 @@ from haqc.passes.search.walk import Margin, Path, Wall, propose
 from haqc.passes.search.weighing import Weighing
 from haqc.policy import Policy
 from haqc.replay import Array
-from haqc.result import Trial
+from haqc.result import REWARD_SCALE, Trial
 
 Learned = Callable[[Mapping[str, Array]], None]
 
@@ -136,7 +136,7 @@ class Proposer:
 
     def learn(self, trials: Sequence[Trial]) -> None:
         """Lets the agent learn from what was scored."""
-        self._path.teach(self._agent, trials)
+        self._path.teach(self._agent, trials, [REWARD_SCALE * trial.merit for trial in trials])
 
     def _walks(self) -> Iterator[Policy]:
         """Yields walks of the agent, with noise that grows."""
@@ -187,7 +187,7 @@ def _incumbents(trials: Sequence[Trial], predictor: Predictor | None) -> list[Tr
     expected = np.zeros(len(trials))
     if predictor is not None:
         expected, _ = predictor.predict([trial.policy for trial in trials])
-    ranked = sorted(zip(trials, expected, strict=True), key=lambda pair: -(pair[0].accuracy + pair[1]))
+    ranked = sorted(zip(trials, expected, strict=True), key=lambda pair: -(pair[0].merit + pair[1]))
     return [trial for trial, _ in ranked[:INCUMBENTS]]
 
 

@@ -10,13 +10,11 @@ from haqc.budget import Cost
 from haqc.passes.search.problem import Problem
 from haqc.policy import Policy
 from haqc.result import AllocatorResult, Trial
+from haqc.score import Score
 
-Evaluate = Callable[[Sequence[Policy]], Sequence[float]]
+Evaluate = Callable[[Sequence[Policy]], Sequence[Score]]
 Record = Callable[[Trial], None]
-Progress = Callable[[str, int, int, float], None]
-
-REWARD_SCALE = 0.1
-"""Reward per point of accuracy (lambda of HAQ)."""
+Progress = Callable[[str, int, int, Trial], None]
 
 
 class Evaluator:
@@ -24,7 +22,7 @@ class Evaluator:
 
     Args:
         problem: what the policies must satisfy.
-        evaluate: gives the accuracies of distinct policies, in percent.
+        evaluate: gives the scores of distinct policies.
         float_accuracy: what rewards are measured from, in percent.
         record: called once per trial, in the order of proposal.
         seed: the seed that trials carry.
@@ -62,18 +60,15 @@ class Evaluator:
         """Gives one trial per policy; those that are not known yet are evaluated in one call."""
         new = {policy.key: policy for policy in policies if policy.key not in self._known}
         costs = [self._checked_cost(policy) for policy in new.values()]
-        accuracies = self._evaluate(list(new.values())) if new else ()
-        for policy, cost, accuracy in zip(new.values(), costs, accuracies, strict=True):
-            if not math.isfinite(accuracy):
-                raise ValueError(f"the accuracy of policy {policy.key} is {accuracy}")
-            reward = REWARD_SCALE * (accuracy - self._float_accuracy)
-            trial = Trial(policy, cost, float(accuracy), reward, allocator, self._seed)
+        scores = self._evaluate(list(new.values())) if new else ()
+        for policy, cost, score in zip(new.values(), costs, scores, strict=True):
+            trial = Trial.of(policy, cost, score, self._float_accuracy, allocator, self._seed)
             self._known[policy.key] = self._within[policy.key] = trial
             self._record(trial)
         return [self._known[policy.key] for policy in policies]
 
     def best(self, trials: Sequence[Trial]) -> Trial:
-        """Gives the trial with the highest accuracy; of equal ones the least predicted error, then the cheaper.
+        """Gives the trial with the highest merit; of equal ones the least predicted error, then the cheaper.
 
         On a small search split many policies tie; the budget is met by all, so the safer one is worth more.
         """
@@ -84,7 +79,7 @@ class Evaluator:
         return sorted(trials, key=self._rank)
 
     def _rank(self, trial: Trial) -> tuple[float, float, float]:
-        return -trial.accuracy, self._problem.error(trial.policy), self._problem.share(trial.cost)
+        return -trial.merit, self._problem.error(trial.policy), self._problem.share(trial.cost)
 
     def _checked_cost(self, policy: Policy) -> Cost:
         cost = self._problem.price(policy)
@@ -103,7 +98,7 @@ class Account:
         name: the allocator.
         allowance: the most distinct policies it may propose.
         evaluator: the memory that all allocators share.
-        progress: called after each batch with name, policies so far, allowance, and the best accuracy in percent.
+        progress: called after each batch with name, policies so far, allowance, and its best trial.
         until_s: when its time is up, by the monotonic clock; the first batch of a search is evaluated all the same.
     """
 
@@ -157,7 +152,7 @@ class Account:
         trials = self._evaluator.trials_of(policies, self.name)
         self._own |= {trial.policy.key: trial for trial in trials}
         best = self._evaluator.best(list(self._own.values()))
-        self._progress(self.name, len(self._own), self.allowance, best.accuracy)
+        self._progress(self.name, len(self._own), self.allowance, best)
         return trials
 
     def evaluate_all(self, policies: Sequence[Policy], batch: int) -> list[Trial]:

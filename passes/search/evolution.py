@@ -61,7 +61,7 @@ class Generation:
 
     def children(self, trials: list[Trial]) -> Iterator[Policy]:
         """Yields children of two of the best trials each."""
-        parents = sorted(trials, key=lambda trial: -trial.accuracy)[:PARENTS]
+        parents = sorted(trials, key=lambda trial: -trial.merit)[:PARENTS]
         while True:
             one, other = self._draw.choice(len(parents), size=2)
             yield self._inside(self._crossed(parents[one].policy, parents[other].policy))

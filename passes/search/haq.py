@@ -77,4 +77,4 @@ class Proposer:
 
     def learn(self, trials: Sequence[Trial]) -> None:
         """Lets the agent learn from what its walks scored."""
-        self._path.teach(self._agent, trials)
+        self._path.teach(self._agent, trials, [trial.reward for trial in trials])

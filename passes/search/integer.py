@@ -36,7 +36,7 @@ def propose_integer(problem: Problem, terms: Terms, account: Account, batch: int
     if not found:
         return
     trials = account.evaluate_all([problem.space.policy(widths) for _, widths in found.values()], batch)
-    best = max(trials, key=lambda trial: trial.accuracy)  # the first of equal ones: the plain weighing comes first
+    best = max(trials, key=lambda trial: trial.merit)  # the first of equal ones: the plain weighing comes first
     weight = WEIGHINGS[found[best.policy.key][0]].of(problem)
     known = [widths for _, widths in found.values()]
     apart = max(1, len(terms.choices) // APART)

@@ -30,7 +30,7 @@ RIDGES = tuple(10.0**power for power in np.arange(-3.0, 2.1, 0.5))
 
 @dataclass(frozen=True)
 class Predictor:
-    """A linear model of the accuracy with a normal prior on its coefficients, and so with an error bar.
+    """A linear model of the merit with a normal prior on its coefficients, and so with an error bar.
 
     Features are the sums of the sensitivities to several powers, for weights and data apart, the product of both sums,
     and each operand's own, which is held closer to zero. The ratio of noise to prior is the one with the
@@ -39,7 +39,7 @@ class Predictor:
     Attributes:
         problem: gives the sensitivities.
         centre, scale: mean and deviation of each feature over the trials.
-        mean: of the accuracies.
+        mean: of the merits.
         coefficients: of the scaled features.
         spread: covariance of the coefficients.
         noise: standard deviation of a trial left out.
@@ -57,13 +57,13 @@ class Predictor:
     def of(cls, problem: Problem, trials: Sequence[Trial]) -> Predictor:
         """Fits the model to trials, two at least."""
         raw = features(problem, [trial.policy for trial in trials])
-        accuracy = np.array([trial.accuracy for trial in trials])
+        merit = np.array([trial.merit for trial in trials])
         centre, scale = raw.mean(axis=0), raw.std(axis=0)
         scale = np.where(scale > 1e-9 * (1 + np.abs(centre)), scale, math.inf) / _prior(raw.shape[1], problem)
-        x, mean = (raw - centre) / scale, float(accuracy.mean())
+        x, mean = (raw - centre) / scale, float(merit.mean())
         left, singular, right = np.linalg.svd(x, full_matrices=False)
-        turned = left.T @ (accuracy - mean)
-        fits = [_left_out(left, singular, turned, accuracy - mean, ridge) for ridge in RIDGES]
+        turned = left.T @ (merit - mean)
+        fits = [_left_out(left, singular, turned, merit - mean, ridge) for ridge in RIDGES]
         best = int(np.argmin(fits))
         ridge, noise = RIDGES[best] * len(trials), math.sqrt(fits[best])
         shrunk = singular / (singular**2 + ridge)
@@ -72,7 +72,7 @@ class Predictor:
         return cls(problem, centre, scale, mean, coefficients, inverse * noise**2, noise)
 
     def predict(self, policies: Sequence[Policy]) -> tuple[Reals, Reals]:
-        """Gives the expected accuracies of policies and their standard deviations, without a trial's own noise."""
+        """Gives the expected merits of policies and their standard deviations, without a trial's own noise."""
         x = (features(self.problem, policies) - self.centre) / self.scale
         deviation = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", x, self.spread, x), 0.0))
         return self.mean + x @ self.coefficients, deviation

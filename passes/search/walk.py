@@ -51,10 +51,10 @@ class Path:
             previous = action_of(width, step.choice.widths)
         return asked
 
-    def teach(self, agent: Agent, trials: Sequence[Trial]) -> None:
-        """Lets an agent learn from the walks that execute the policies of trials."""
-        for trial in trials:
-            agent.remember(self.episode(trial.policy, trial.reward))
+    def teach(self, agent: Agent, trials: Sequence[Trial], rewards: Sequence[float]) -> None:
+        """Lets an agent learn from the walks that execute the policies of trials, a reward for each."""
+        for trial, reward in zip(trials, rewards, strict=True):
+            agent.remember(self.episode(trial.policy, reward))
         agent.train(len(trials))
 
     def episode(self, policy: Policy, reward: float) -> Episode:

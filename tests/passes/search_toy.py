@@ -13,6 +13,7 @@ from haqc.budget import Budget, Cost, Limit, Metric
 from haqc.graph import Graph, Layer, Operand, Operation
 from haqc.policy import Bits, Policy, Space
 from haqc.precision import Precision
+from haqc.score import Score
 from haqc.terms import FIGURES, Axis, Moment, Terms, gather
 
 FLOAT_ACCURACY = 90.0
@@ -108,6 +109,11 @@ def terms(space: Space, price: Callable[[Policy], Cost] = price) -> Terms:
     return gather(space, parts, moments)
 
 
+def same(accuracy: float) -> Score:
+    """What a policy scores whose accuracy is all there is to say."""
+    return Score(accuracy, accuracy)
+
+
 @dataclass(frozen=True)
 class Toy:
     """A space with accuracies that fall by an error per operand and by an interaction of neighbouring ones."""
@@ -127,8 +133,8 @@ class Toy:
         """Points that one operand alone costs."""
         return self.error[tensor] * math.pow(2.0, 2 - width)
 
-    def evaluate(self, policies: Sequence[Policy]) -> list[float]:
-        return [self.accuracy(policy) for policy in policies]
+    def evaluate(self, policies: Sequence[Policy]) -> list[Score]:
+        return [same(self.accuracy(policy)) for policy in policies]
 
     @property
     def sensitivity(self) -> dict[tuple[str, int], float]:

@@ -143,7 +143,7 @@ def trials_of(game: Toy, count: int, seed: int) -> list[Trial]:
     found = {}
     while len(found) < count:
         policy = game.space.policy({c.operand.tensor: int(draw.choice(c.widths)) for c in game.space.free})
-        found[policy.key] = Trial(policy, price(policy), game.accuracy(policy), 0.0, "random", 0)
+        found[policy.key] = Trial.of(policy, price(policy), same(game.accuracy(policy)), 0.0, "random", 0)
     return list(found.values())
 
 

@@ -44,7 +44,7 @@ class Game:
         """What an operand loses alone."""
         return (1 + zlib.crc32(tensor.encode()) % 7) * 2.0 ** (2 - bits)
 
-    def evaluate(self, policies: Sequence[Policy]) -> list[float]:
+    def evaluate(self, policies: Sequence[Policy]) -> list[Score]:
         tensors = self.space.free_widths
         return [90.0 - sum(self.error(tensor, policy.widths[tensor]) for tensor in tensors) for policy in policies]
 

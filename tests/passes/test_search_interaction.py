@@ -68,8 +68,8 @@ class Neighbours:
         return FLOAT_ACCURACY - sum(self.alone.values()) / 2
 
     def run(self, allocators: tuple[AllocatorName, ...], seed: int) -> SearchResult:
-        def evaluate(policies: Sequence[Policy]) -> list[float]:
-            return [self.accuracy(policy) for policy in policies]
+        def evaluate(policies: Sequence[Policy]) -> list[Score]:
+            return [same(self.accuracy(policy)) for policy in policies]
 
         return search(
             self.space,

@@ -119,7 +119,7 @@ def test_uniform_widths_are_widened_in_a_row_of_their_own() -> None:
 def test_a_search_whose_time_is_up_has_kept_some_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     game, clock = toy(6, 1), [1000.0]
 
-    def evaluate(policies: Sequence[Policy]) -> list[float]:
+    def evaluate(policies: Sequence[Policy]) -> list[Score]:
         clock[0] += len(policies)
         return game.evaluate(policies)
 
@@ -176,8 +176,8 @@ def test_a_wider_policy_that_scores_worse_is_not_the_better_one() -> None:
 
     plain = {game.space.uniform(w, a).key for w in range(2, 9) for a in range(2, 9)}
 
-    def evaluate(policies: Sequence[Policy]) -> list[float]:
-        return [game.accuracy(policy) - 50.0 * (policy.key not in plain) for policy in policies]
+    def evaluate(policies: Sequence[Policy]) -> list[Score]:
+        return [same(game.accuracy(policy) - 50.0 * (policy.key not in plain)) for policy in policies]
 
     result = run(game, within(game, {"energy": 0.5}, price), price, "uniform", evaluate=evaluate)
     assert any(trial.allocator == "slack" for trial in result.trials)
