@@ -161,7 +161,12 @@ class Findings:
             "roofline": self._roofline(),
             "allocators": [self._allocator(result) for result in self.search.allocators],
             "finalists": [
-                {"key": trial.policy.key, "allocator": trial.allocator, "accuracy": self._value(score.accuracy)}
+                {
+                    "key": trial.policy.key,
+                    "allocator": trial.allocator,
+                    "accuracy": self._value(score.accuracy),
+                    "merit": score.merit,
+                }
                 for trial, score in self.search.finalists
             ],
             "reconstruction": self._reconstruction(),

@@ -19,8 +19,9 @@ from benchmarks.allocators.verdicts import uniform_room
 from benchmarks.networks import Network
 from haqc.passes.search import SearchOptions
 from haqc.policy import Policy
+from haqc.score import Score
 from haqc.train import Recipe
-from tests.passes.search_toy import chain
+from tests.passes.search_toy import chain, same
 
 MODELS = Path(__file__).parents[1] / "models"
 CELL = GRID[0]
@@ -44,16 +45,16 @@ def test_a_policy_is_scored_once_even_after_a_kill(tmp_path: Path) -> None:
     one, other = policies()
     asked: list[int] = []
 
-    def score(widths: dict[str, int]) -> float:
+    def score(widths: dict[str, int]) -> Score:
         asked.append(next(iter(widths.values())))
-        return float(asked[-1])
+        return same(asked[-1])
 
     file = tmp_path / "scores.jsonl"
-    assert Scores(file, score)([one, other, one]) == [4.0, 8.0, 4.0]
+    assert Scores(file, score)([one, other, one]) == [same(4.0), same(8.0), same(4.0)]
     file.write_bytes(file.read_bytes()[:-5])  # killed while it wrote the second line
-    assert Scores(file, score)([one, other]) == [4.0, 8.0]
+    assert Scores(file, score)([one, other]) == [same(4.0), same(8.0)]
     assert asked == [4, 8, 8]
-    assert Scores(file, score)([other]) == [8.0]
+    assert Scores(file, score)([other]) == [same(8.0)]
     assert asked == [4, 8, 8]
 
 
@@ -109,7 +110,7 @@ def test_a_cell_of_digits_is_searched_and_measured(tmp_path: Path) -> None:
     ground = Ground(Network("digits", MODELS / "digits.onnx", MODELS / "digits.data.toml"), tmp_path, 512)
     worker, scored = ground.worker(ground.bench.short), list[int]()
 
-    def score(widths: dict[str, int]) -> float:
+    def score(widths: dict[str, int]) -> Score:
         scored.append(1)
         return worker.score(widths, lambda count: None)
 

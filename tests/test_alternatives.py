@@ -18,6 +18,7 @@ from haqc.metrics import named
 from haqc.policy import Bits, Policy, Space
 from haqc.precision import Precision
 from haqc.result import SearchResult, Trial
+from haqc.score import Score
 from tests.passes.search_toy import chain, price
 
 ALL = (2, 3, 4, 5, 6, 7, 8)
@@ -59,7 +60,9 @@ def beside(
     """The alternatives of a winner with a score of 80, beside trials with scores of their own."""
     made = [(space.policy(each), score) for each, score in [(widths, 80.0), *others]]
     trials = tuple(Trial(policy, price(policy), score, score, 0.0, "ddpg", 0) for policy, score in made)
-    found = SearchResult(trials, (), trials[0], finalists=tuple((t, Score(f, f)) for t, f in zip(trials, finalists, strict=False)))
+    found = SearchResult(
+        trials, (), trials[0], finalists=tuple((t, Score(f, f)) for t, f in zip(trials, finalists, strict=False))
+    )
     return Alternatives(space, Prices(), budget, effects(space, lost=lost), found, judge(metric, float_value))  # type: ignore[arg-type]
 
 

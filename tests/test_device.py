@@ -21,6 +21,7 @@ from haqc.metrics import named
 from haqc.mirror import from_onnx
 from haqc.mirror.quantised import State
 from haqc.reconstruct import Fitting
+from haqc.score import Score
 from haqc.train import Recipe, outputs
 from haqc.workbench import Bench, Tuned, Worker
 from haqc.workers import usable_cpus, usual_count
@@ -95,8 +96,10 @@ def _numbers(result: Any) -> Iterator[tuple[str, Any]]:
         case tuple():
             for index, share in enumerate(result):
                 yield f"share {index}", [share.output, share.layer_error, share.layer_square]
+        case Score():
+            yield from result.to_json().items()
         case _:
-            yield "score", result
+            raise TypeError(result)
 
 
 def _assert_same(found: Any, expected: Any, tolerance: float) -> None:

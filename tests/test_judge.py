@@ -14,6 +14,7 @@ from haqc.data.split import Dataset, Split, Transform
 from haqc.errors import DataError
 from haqc.judge import Judge, check_labels, rows_by_sample, rows_of
 from haqc.metrics import named
+from haqc.score import Score
 
 RNG = np.random.default_rng(7)
 CODE = """
@@ -51,6 +52,24 @@ def test_batches_make_no_difference(name: str) -> None:
     np.testing.assert_array_equal(rows[0], rows_by_sample(named(name), split(x, labels), parts(9, output), reference))
     if name == "mse":
         np.testing.assert_allclose(rows[0][:, 0], ((output - x) ** 2).mean(axis=1), rtol=1e-6)
+
+
+def test_a_score_ranks_by_what_is_nearly_right() -> None:
+    x, labels = np.zeros((4, 3), np.float32), np.array([0, 1, 2, 2])
+    judge = Judge(named("top-1"), ("y",), split(x, labels), None, 75.0)
+    right = np.eye(3)[labels]
+    unsure = np.where(labels[:, None] == 2, 0.25 + 0.25 * np.eye(3)[0], right)  # wrong where it is 2, and close to it
+    score = judge.score(parts(3, unsure))
+    assert (score.accuracy, judge.quality(parts(3, unsure))) == (50.0, 50.0)
+    assert score.merit == pytest.approx((2 * 100.0 + 2 * 25.0) / 4)
+    assert judge.score(parts(2, right)) == Score(100.0, 100.0)
+
+
+def test_where_nothing_is_counted_the_quality_is_what_ranks() -> None:
+    x = RNG.standard_normal((6, 3)).astype(np.float32)
+    judge = Judge(named("mse"), ("y",), split(x), None, 0.25)
+    score = judge.score(parts(4, x + 1))
+    assert score.merit == score.accuracy == judge.quality(parts(4, x + 1)) == pytest.approx(25.0, rel=1e-5)
 
 
 def test_inputs_are_made_only_for_metrics_that_read_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,11 @@ import pytest
 from haqc.errors import OutputError, ResumeError
 from haqc.graph import Graph
 from haqc.policy import Policy
+from haqc.score import Score
 from haqc.scores import Scores
 from haqc.stages import score_each
 from haqc.workers import Job
+from tests.passes.search_toy import same
 
 
 @pytest.fixture
@@ -24,10 +26,10 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_score_is_on_the_disk_at_once_and_comes_back(path: Path) -> None:
     with Scores(path) as scores:
-        scores.keep("a", 1 / 3)
-        assert json.loads(path.read_text(encoding="utf-8")) == {"key": "a", "score": 1 / 3}
-        scores.keep("b", -2.0)
-    assert Scores(path).known == {"a": 1 / 3, "b": -2.0}
+        scores.keep("a", Score(90.5, 1 / 3))
+        assert json.loads(path.read_text(encoding="utf-8")) == {"key": "a", "accuracy": 90.5, "merit": 1 / 3}
+        scores.keep("b", Score(-2.0, 5.0))
+    assert Scores(path).known == {"a": Score(90.5, 1 / 3), "b": Score(-2.0, 5.0)}
 
 
 def test_reading_changes_nothing(path: Path) -> None:
@@ -37,32 +39,40 @@ def test_reading_changes_nothing(path: Path) -> None:
 
 def test_a_half_written_score_is_replaced(path: Path) -> None:
     with Scores(path) as scores:
-        scores.keep("a", 1.0)
-        scores.keep("b", 2.0)
+        scores.keep("a", same(1.0))
+        scores.keep("b", same(2.0))
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
     with Scores(path) as scores:
-        assert scores.known == {"a": 1.0}
-        scores.keep("b", 2.0)
+        assert scores.known == {"a": same(1.0)}
+        scores.keep("b", same(2.0))
     assert path.read_bytes() == whole
 
 
 def test_what_stands_elsewhere_is_forgotten_only_together(path: Path) -> None:
     with Scores(path) as scores:
-        scores.keep("a", 1.0)
-        scores.keep("b", 2.0)
+        scores.keep("a", same(1.0))
+        scores.keep("b", same(2.0))
         scores.forget({"a"})
-        assert Scores(path).known == {"a": 1.0, "b": 2.0}
+        assert Scores(path).known == {"a": same(1.0), "b": same(2.0)}
         scores.forget({"a", "b", "c"})
         assert not path.exists()
-        scores.keep("d", 4.0)
-    assert Scores(path).known == {"d": 4.0}
+        scores.keep("d", same(4.0))
+    assert Scores(path).known == {"d": same(4.0)}
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"no JSON", b"[]", b'{"key": "a"}', b'{"key": "a", "score": "high"}', b'{"key": "a", "score": NaN}', b"[" * 99999],
-    ids=range(6),
+    [
+        b"no JSON",
+        b"[]",
+        b'{"key": "a"}',
+        b'{"key": "a", "accuracy": 1, "merit": "high"}',
+        b'{"key": "a", "accuracy": NaN, "merit": 1}',
+        b'{"key": "a", "accuracy": 1}',
+        b"[" * 99999,
+    ],
+    ids=range(7),
 )
 def test_a_damaged_file_is_refused_and_left(path: Path, line: bytes) -> None:
     path.write_bytes(line + b"\n")
@@ -77,11 +87,10 @@ def test_what_cannot_be_written_is_said(path: Path) -> None:
         Scores(path)
 
 
-@pytest.mark.parametrize("score", [float("nan"), float("inf")])
-def test_no_score_that_is_no_number_is_kept(path: Path, score: float) -> None:
-    with Scores(path) as scores, pytest.raises(ValueError, match="a score of"):
-        scores.keep("a", score)
-    assert not path.exists()
+@pytest.mark.parametrize("figures", [(float("nan"), 1.0), (1.0, float("inf"))])
+def test_no_score_is_made_of_what_is_no_number(figures: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="a score of"):
+        Score(*figures)
 
 
 class Backwards:
@@ -99,7 +108,7 @@ class Backwards:
             if widths["w"] == self.killed_before:
                 raise KeyboardInterrupt
             self.done.append(widths["w"])
-            finished(index, float(widths["w"]))
+            finished(index, same(widths["w"]))
         return []
 
 
@@ -111,5 +120,5 @@ def test_what_ended_before_a_kill_is_not_scored_again(path: Path) -> None:
         score_each(killed, "score", policies, scores)  # type: ignore[arg-type]
     with Scores(path) as scores:
         score_each(resumed, "score", policies, scores)  # type: ignore[arg-type]
-        assert scores.known == {policy.key: float(policy.widths["w"]) for policy in policies}
+        assert scores.known == {policy.key: same(policy.widths["w"]) for policy in policies}
     assert (killed.done, resumed.done) == ([5, 4], [3, 2])

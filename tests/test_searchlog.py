@@ -51,7 +51,7 @@ def test_trials_come_back(path: Path) -> None:
     write(path, *trials)
     log = SearchLog(path, FINGERPRINT)
     log.close()
-    assert log.accuracy == {one.policy.key: one.accuracy for one in trials}
+    assert log.scores == {one.policy.key: one.score for one in trials}
 
 
 def test_a_trial_is_written_once(path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_half_written_line_is_cut_off(path: Path, cut: int) -> None:
     kept = max(1, len(lines[-1]) - cut)
     path.write_bytes(b"".join(lines[:-1]) + lines[-1][:kept])
     log = SearchLog(path, FINGERPRINT)
-    assert list(log.accuracy) == [trial("a").policy.key]
+    assert list(log.scores) == [trial("a").policy.key]
     log.record(trial("b"))
     log.close()
     assert path.read_bytes() == whole

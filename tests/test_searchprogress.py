@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from haqc.budget import Cost
 from haqc.data.split import Split, Transform
 from haqc.judge import Judge
 from haqc.metrics import named
 from haqc.passes.search import SearchOptions, allowance
 from haqc.policy import Policy
 from haqc.request import ALLOCATORS, AllocatorName
+from haqc.result import Trial
+from haqc.score import Score
 from haqc.searchprogress import SearchProgress, mean_bits
-from tests.passes.search_toy import toy
+from tests.passes.search_toy import same, toy
 
 SPACE = toy(4).space
 
@@ -63,35 +66,47 @@ def policy(width: int) -> Policy:
     return SPACE.uniform(width, width + 1)
 
 
-def score(one: SearchProgress, shown: Shown, scores: list[float], seconds: float) -> None:
-    with one.scoring(len(scores)):
+def trial(accuracy: float) -> Trial:
+    return Trial.of(policy(2), Cost(1.0, 1.0, 1, 1), same(accuracy), 0.0, "random", 0)
+
+
+def score(one: SearchProgress, shown: Shown, accuracies: list[float], seconds: float) -> None:
+    with one.scoring(len(accuracies)):
         shown.seconds += seconds
-    one.offer([policy(2 + index) for index in range(len(scores))], scores)
+    one.offer([policy(2 + index) for index in range(len(accuracies))], [same(accuracy) for accuracy in accuracies])
 
 
 def test_it_tells_the_best_the_time_left_and_the_mean_widths() -> None:
     shown = Shown()
     one = progress(shown, "uniform", "ddpg")
     score(one, shown, [80.0, 83.4, 81.0, 83.4], 8.0)
-    one("uniform", 4, 8, 83.4)
+    one("uniform", 4, 8, trial(83.4))
     assert shown.lines == ["search: uniform of 8", "best 83.40 % · 2 min left · 5.5/6.0 mean bits"]  # (4 + 48) x 2 s
     score(one, shown, [60.0] * 4, 8.0)
-    one("ddpg", 4, 48, 60.0)
+    one("ddpg", 4, 48, trial(60.0))
     assert shown.lines[2:] == [
         "best 83.40 %",
         "search: ddpg of 48",
         "best 83.40 % · 1 min left · 5.5/6.0 mean bits",
     ]  # 44 x 2 s
-    one("ddpg", 48, 48, 60.0)
+    one("ddpg", 48, 48, trial(60.0))
     assert shown.lines[-1] == "best 83.40 % · 0 s left · 5.5/6.0 mean bits"
     assert shown.done == {"search: uniform": 4, "search: ddpg": 48}
+
+
+def test_the_best_is_the_one_of_most_merit() -> None:
+    shown = Shown()
+    one = progress(shown, "random")
+    one.offer([policy(4), policy(6)], [Score(80.0, 71.0), Score(79.0, 72.0)])
+    one("random", 2, 48, trial(60.0))
+    assert shown.lines[-1] == "best 79.00 % · 7.0/7.5 mean bits"
 
 
 def test_what_fills_the_slack_comes_after_every_allocator() -> None:
     shown = Shown()
     one = progress(shown, "random")
     score(one, shown, [80.0], 10.0)
-    one("slack", 1, 3, 80.0)
+    one("slack", 1, 3, trial(80.0))
     assert "· 20 s left ·" in shown.lines[-1]
 
 
@@ -100,8 +115,8 @@ def test_what_was_known_takes_no_time_and_tells_none() -> None:
     one = progress(shown, "random")
     with one.scoring(0):
         shown.seconds += 5.0
-    one.offer([policy(4)], [70.0])
-    one("random", 1, 48, 70.0)
+    one.offer([policy(4)], [same(70.0)])
+    one("random", 1, 48, trial(70.0))
     assert shown.lines[-1] == "best 70.00 % · 6.0/6.5 mean bits"
 
 
@@ -109,10 +124,10 @@ def test_no_more_time_is_left_than_the_search_has() -> None:
     shown = Shown()
     one = progress(shown, "random", seconds=30.0)
     score(one, shown, [80.0], 10.0)
-    one("random", 1, 48, 80.0)
+    one("random", 1, 48, trial(80.0))
     assert "best 80.00 % · 20 s left" in shown.lines[-1]
     shown.seconds = 40.0
-    one("random", 2, 48, 80.0)
+    one("random", 2, 48, trial(80.0))
     assert "· 0 s left ·" in shown.lines[-1]
 
 
@@ -120,7 +135,7 @@ def test_a_value_is_told_in_the_metrics_unit() -> None:
     shown = Shown()
     one = progress(shown, "random", metric="mse")
     score(one, shown, [50.0], 1.0)
-    one("random", 1, 48, 50.0)
+    one("random", 1, 48, trial(50.0))
     assert shown.lines[-1].startswith("best 4 · ")  # half of the points where the error has doubled
 
 

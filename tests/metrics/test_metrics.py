@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from scipy.stats import spearmanr
 from sklearn.metrics import jaccard_score, roc_auc_score, top_k_accuracy_score
 
@@ -14,6 +15,7 @@ from haqc.errors import DataError
 from haqc.metrics import (
     METRICS,
     Batch,
+    Counting,
     Metric,
     Rows,
     TopK,
@@ -77,6 +79,38 @@ def test_agreement_and_cosine() -> None:
     assert value("cosine", batch(np.zeros((2, 3)), reference=np.zeros((2, 3)))) == 100.0
     half = np.concatenate([output[:5], -output[5:]])
     assert value("cosine", batch(half, reference=output)) == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize("form", ["logits", "log-probabilities", "probabilities"])
+@pytest.mark.parametrize("name", ["top-1", "top-5", "agreement"])
+def test_sureness_is_the_probability_of_what_is_right(form: str, name: str) -> None:
+    logits, labels = 3 * RNG.standard_normal((40, 7)), RNG.integers(0, 7, 40)
+    probabilities = softmax(logits, axis=1)
+    output = {"logits": logits, "log-probabilities": np.log(probabilities), "probabilities": probabilities}[form]
+    metric = named(name)
+    assert isinstance(metric, Counting)
+    sure = metric.sureness(batch(output.astype(np.float32), labels, reference=np.eye(7)[labels]))
+    np.testing.assert_allclose(sure, probabilities[np.arange(40), labels][:, None], rtol=1e-4)
+
+
+def test_of_several_positions_the_mean_is_what_is_agreed_on() -> None:
+    reference, output = np.zeros((2, 3, 2)), np.zeros((2, 3, 2))
+    reference[..., 1] = 1.0
+    output[0, :, 1] = 50.0  # sure of all three positions, of none of the other's more than of anything else
+    metric = named("agreement")
+    assert isinstance(metric, Counting)
+    np.testing.assert_allclose(metric.sureness(batch(output, reference=reference)), [[1.0], [0.5]], atol=1e-12)
+
+
+def test_nothing_is_sure_of_outputs_that_are_not_finite() -> None:
+    output = np.array([[np.nan, 0.0], [np.inf, 0.0], [np.inf, np.inf], [0.0, 0.0]])
+    metric = named("top-1")
+    assert isinstance(metric, Counting)
+    assert metric.sureness(batch(output, np.zeros(4, np.int64)))[:, 0].tolist() == [0.0, 0.0, 0.0, 0.5]
+
+
+def test_only_metrics_that_count_are_ranked_by_sureness() -> None:
+    assert [name for name, metric in METRICS.items() if isinstance(metric, Counting)] == ["top-1", "top-5", "agreement"]
 
 
 def test_mean_errors() -> None:

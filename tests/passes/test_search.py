@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,14 +15,16 @@ from haqc.budget import Budget, Cost
 from haqc.ddpg import AgentOptions
 from haqc.errors import InfeasibleBudget, Interrupted
 from haqc.passes.search import SearchOptions, search
-from haqc.passes.search.evaluator import Account, Evaluator
+from haqc.passes.search.evaluator import Account, Evaluate, Evaluator
 from haqc.passes.search.problem import Problem
 from haqc.passes.search.state import plan_steps, width_of
 from haqc.passes.search.wall import confine
 from haqc.policy import Bits, Policy, Space
 from haqc.precision import Precision
+from haqc.request import AllocatorName
 from haqc.result import SearchResult, Trial
-from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, terms, toy, within
+from haqc.score import Score
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, chain, optimum, price, same, terms, toy, within
 
 TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, updates_per_step=0.25)
 
@@ -34,10 +36,10 @@ class Run:
     toy: Toy
     budget: Budget
     options: SearchOptions = field(default_factory=lambda: SearchOptions(evaluations=12, networks=TINY))
-    evaluate: Callable[[Sequence[Policy]], Sequence[float]] | None = None
+    evaluate: Evaluate | None = None
     recorded: list[Trial] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
-    shown: list[tuple[str, int, int, float]] = field(default_factory=list)
+    shown: list[tuple[str, int, int, Trial]] = field(default_factory=list)
 
     def __call__(self) -> SearchResult:
         return search(
@@ -54,7 +56,7 @@ class Run:
             progress=lambda *row: self.shown.append(row),
         )
 
-    def _evaluate(self, policies: Sequence[Policy]) -> Sequence[float]:
+    def _evaluate(self, policies: Sequence[Policy]) -> Sequence[Score]:
         self.asked.append([policy.key for policy in policies])
         return (self.evaluate or self.toy.evaluate)(policies)
 
@@ -172,7 +174,7 @@ def test_rewards_are_a_tenth_of_the_points_lost(done: tuple[Run, SearchResult]) 
 
 def test_equal_accuracies_go_to_the_least_predicted_error() -> None:
     problem = toy(4)
-    result = Run(problem, within(problem.space, energy=0.9), evaluate=lambda policies: [50.0] * len(policies))()
+    result = Run(problem, within(problem.space, energy=0.9), evaluate=lambda policies: [same(50.0)] * len(policies))()
 
     def error(trial: Trial) -> float:
         return sum(
@@ -183,13 +185,31 @@ def test_equal_accuracies_go_to_the_least_predicted_error() -> None:
     assert error(result.best) < max(error(trial) for trial in result.trials)
 
 
+@pytest.mark.parametrize("agent", ["ddpg", "haq", "evolution"])
+def test_merit_ranks_and_accuracy_is_told(agent: AllocatorName) -> None:
+    """Where merit is what the toy says, and accuracy the opposite, all is proposed as if the toy's word were both."""
+    problem = toy(5, interaction=0.5)
+    options = SearchOptions(evaluations=12, networks=TINY, allocators=("uniform", "integer", agent))
+    plain, other = (
+        Run(problem, within(problem.space, energy=0.4), options, lambda policies, sign=sign: [
+            Score(sign * score.merit, score.merit) for score in problem.evaluate(policies)
+        ])
+        for sign in (1, -1)
+    )  # fmt: skip
+    first, second = plain(), other()
+    assert second.best.merit == first.best.merit == max(trial.merit for trial in second.trials)
+    assert second.best.accuracy == -second.best.merit
+    assert second.best.reward == pytest.approx(0.1 * (second.best.accuracy - FLOAT_ACCURACY))
+    assert (plain.asked == other.asked) == (agent != "haq")  # the paper's agent learns from the accuracy
+
+
 def test_progress_names_each_allocator_up_to_its_allowance(done: tuple[Run, SearchResult]) -> None:
     run, result = done
     for row in result.allocators:
         last = [shown for shown in run.shown if shown[0] == row.name][-1]
         assert row.best is not None
         most = 8 if row.name in ("uniform", "greedy") else 12
-        assert last == (row.name, row.evaluations, most, row.best.accuracy)
+        assert last == (row.name, row.evaluations, most, row.best)
 
 
 def test_two_runs_are_identical_and_another_seed_is_not() -> None:
@@ -208,12 +228,12 @@ def test_a_replay_from_a_log_proposes_the_same() -> None:
     expected = whole()
     killed = Run(problem, whole.budget, evaluate=interrupted_after(38, problem))
     killed()
-    log = {trial.policy.key: trial.accuracy for trial in killed.recorded}
+    log = {trial.policy.key: trial.score for trial in killed.recorded}
     evaluated: list[str] = []
 
-    def answer(policies: Sequence[Policy]) -> list[float]:
+    def answer(policies: Sequence[Policy]) -> list[Score]:
         evaluated.extend(policy.key for policy in policies if policy.key not in log)
-        return [log.get(policy.key, problem.accuracy(policy)) for policy in policies]
+        return [log.get(policy.key, same(problem.accuracy(policy))) for policy in policies]
 
     resumed = Run(problem, whole.budget, evaluate=answer)
     assert [t.to_json() for t in resumed().trials] == [t.to_json() for t in expected.trials]
@@ -221,11 +241,11 @@ def test_a_replay_from_a_log_proposes_the_same() -> None:
     assert not set(evaluated) & set(log)
 
 
-def interrupted_after(count: int, problem: Toy) -> Callable[[Sequence[Policy]], Sequence[float]]:
+def interrupted_after(count: int, problem: Toy) -> Evaluate:
     """Evaluates until more than ``count`` policies would be."""
     done: list[Policy] = []
 
-    def evaluate(policies: Sequence[Policy]) -> list[float]:
+    def evaluate(policies: Sequence[Policy]) -> list[Score]:
         done.extend(policies)
         if len(done) > count:
             raise KeyboardInterrupt

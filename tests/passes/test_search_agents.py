@@ -24,7 +24,7 @@ from haqc.passes.search.state import FIRST_ACTION, width_of
 from haqc.passes.search.walk import Margin, Path, Wall
 from haqc.replay import Array
 from haqc.result import Trial
-from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, terms, toy, within
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, same, terms, toy, within
 
 FEW_WIDTHS = (2, 4, 8)
 Weights = dict[str, Array]

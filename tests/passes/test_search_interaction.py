@@ -17,7 +17,8 @@ from haqc.policy import Policy, Space
 from haqc.precision import Precision
 from haqc.request import AllocatorName
 from haqc.result import SearchResult
-from tests.passes.search_toy import FLOAT_ACCURACY, chain, terms
+from haqc.score import Score
+from tests.passes.search_toy import FLOAT_ACCURACY, chain, same, terms
 
 PAIRS = 4
 TOGETHER = 5.0

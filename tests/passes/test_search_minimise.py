@@ -15,6 +15,7 @@ from haqc.passes.search import Attempt, SearchOptions, cheapest_kept, minimise, 
 from haqc.passes.search.minimise import CLOSE, STEPS
 from haqc.policy import Policy
 from haqc.result import SearchResult, Trial
+from haqc.score import Score
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, price, terms, toy
 
 TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3)
@@ -58,7 +59,7 @@ class Shared:
         found = self(Budget((limit,)))
         return Attempt(fraction, share(self.toy, found.best.policy), FLOAT_ACCURACY - found.best.accuracy, found)
 
-    def _evaluate(self, policies: Sequence[Policy]) -> list[float]:
+    def _evaluate(self, policies: Sequence[Policy]) -> list[Score]:
         self.asked += [policy.key for policy in policies]
         return self.toy.evaluate(policies)
 

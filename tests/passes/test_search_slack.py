@@ -18,7 +18,8 @@ from haqc.passes.search.problem import Problem
 from haqc.policy import Policy
 from haqc.request import ALLOCATORS, USUAL, AllocatorName
 from haqc.result import SearchResult, Trial
-from tests.passes.search_toy import FLOAT_ACCURACY, Toy, price, terms, toy
+from haqc.score import Score
+from tests.passes.search_toy import FLOAT_ACCURACY, Toy, price, same, terms, toy
 from tests.passes.test_search_pairs import FEW, unpacking
 
 TINY = AgentOptions(hidden=(16, 16), actor_rate=1e-3, critic_rate=3e-3, warm_up=0.0, updates_per_step=0.25)
