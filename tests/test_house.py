@@ -82,6 +82,7 @@ LAYERS = tuple(
         mirror
         nodeorder
         onnxfile
+        onnxprocess
         prefix
         quant
         recall

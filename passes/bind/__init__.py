@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import onnx_ir as ir
-from onnx_ir.passes import common
 
 from haqc.dimensions import Dimensions, Shape
 from haqc.errors import ModelError
+from haqc.onnxprocess import OnnxProcess, infer_shapes
 from haqc.passes.bind.walk import Walk
 from haqc.storedtensors import MAX_RANK
 
@@ -33,7 +33,7 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
         shapes: shapes of inputs by name, for one sample. Symbols that count samples need none: they become 1.
 
     Raises:
-        ModelError: a symbol is left open, or the shapes contradict the model or each other.
+        ModelError: a symbol is left open, the shapes contradict the model or each other, or ONNX's inference crashes.
     """
     dimensions = Dimensions.of(model).bind(shapes or {})
     bound = dimensions.shapes(or_else="or give data")
@@ -47,26 +47,24 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
         ) from error
     for value in copy.graph.inputs:
         value.shape = ir.Shape(bound[str(value.name)]) if isinstance(value.type, ir.TensorType) else value.shape
-    walk = Walk.start(copy, extents)
-    unknown = walk.run()
-    _check_ranks(copy)
-    for _ in range(_ROUNDS if _has_bodies(copy) else 0):
-        if not unknown:
-            break
-        common.ShapeInferencePass(strict_mode=False)(copy)  # knows subgraphs and functions, which the walk does not
-        before, unknown = unknown, walk.run()
-        if unknown >= before:
-            break
+    with OnnxProcess() as process:
+        walk = Walk.start(copy, extents, process)
+        unknown = walk.run()
+        _check_ranks(copy)
+        for _ in range(_ROUNDS if _has_bodies(copy) else 0):
+            if not unknown:
+                break
+            infer_shapes(copy, process)  # knows subgraphs and functions, which the walk does not
+            before, unknown = unknown, walk.run()
+            if unknown >= before:
+                break
     walk.replace_known()
     walk.restore()
     return copy
 
 
 def _has_bodies(model: ir.Model) -> bool:
-    """Whether there is anything that only whole-graph inference knows.
-
-    On some damaged graphs it crashes the process, so it is not asked for nothing.
-    """
+    """Whether there is anything that only whole-graph inference knows; it takes a process of its own."""
     return bool(model.functions) or len(list(model.graphs())) > 1
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes import common
+
+from haqc.onnxprocess import OnnxProcess, infer_shapes
 
 
 def free_batch(model: ir.Model) -> None:
@@ -12,6 +13,9 @@ def free_batch(model: ir.Model) -> None:
 
     Reshapes that spell the batch out copy it instead. Where an output keeps its batch size nonetheless, because the
     graph has constants for every sample, everything stays static.
+
+    Raises:
+        ModelError: ONNX's inference crashes on the graph, or does not end.
     """
     values = [*model.graph.inputs, *model.graph.outputs]
     extents = {value.shape[0] if value.shape is not None and len(value.shape) else None for value in values}
@@ -19,12 +23,13 @@ def free_batch(model: ir.Model) -> None:
     if not isinstance(batch, int):
         return
     _copy_batch_in_reshapes(model, batch)
-    _infer_with_batch(model, "batch")
-    if any(value.shape is not None and isinstance(value.shape[0], int) for value in model.graph.outputs):
-        _infer_with_batch(model, batch)
+    with OnnxProcess() as process:
+        _infer_with_batch(model, "batch", process)
+        if any(value.shape is not None and isinstance(value.shape[0], int) for value in model.graph.outputs):
+            _infer_with_batch(model, batch, process)
 
 
-def _infer_with_batch(model: ir.Model, batch: int | str) -> None:
+def _infer_with_batch(model: ir.Model, batch: int | str, process: OnnxProcess) -> None:
     """Gives inputs and outputs a batch, and infers all shapes anew from it."""
     for node in model.graph:
         for value in node.outputs:
@@ -32,7 +37,7 @@ def _infer_with_batch(model: ir.Model, batch: int | str) -> None:
     for value in (*model.graph.inputs, *model.graph.outputs):
         assert value.shape is not None
         value.shape = ir.Shape([batch, *list(value.shape)[1:]])
-    common.ShapeInferencePass(strict_mode=False)(model)
+    infer_shapes(model, process)
 
 
 def _copy_batch_in_reshapes(model: ir.Model, batch: int) -> None:

@@ -19,13 +19,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from haqc.content import Content
 from haqc.errors import ModelError
 from haqc.formats import RUNNABLE, FormatName
 from haqc.gap import gap_between
+from haqc.onnxprocess import OnnxProcess, check_model
 from haqc.passes.verify.compare import (
     DEFAULTS_SHARE,
     OUTPUT_TOLERANCE,
@@ -122,11 +122,14 @@ def check(model: ir.Model) -> None:
     """
     try:
         # By itself the checker would look for external data in the current folder.
-        onnx.checker.check_model(Content.of(model).checkable(), full_check=True)
+        content = Content.of(model).checkable()
     except ModelError:
         raise
-    except Exception as error:  # the copy, the checker and shape inference raise kinds of their own
-        raise ModelError(f"the ONNX checker refuses the model ({str(error).strip().splitlines()[0]})") from error
+    except Exception as error:  # the copy raises kinds of its own
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(f"the ONNX checker cannot be given the model ({reason}); export it again") from error
+    with OnnxProcess() as process:
+        check_model(content, process)
 
 
 def _unoptimised(pieces: Cut, cut: Runtime, probe: Probe) -> Consumer:
