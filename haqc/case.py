@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,16 @@ class Case:
     fingerprint: Mapping[str, Any]
 
     @classmethod
-    def read(cls, request: Request, clock: Clock, ui: Ui) -> Case:
+    def read(
+        cls, request: Request, clock: Clock, ui: Ui, require: Callable[[Problem], None] = lambda problem: None
+    ) -> Case:
         """Reads and checks everything; nothing is written.
+
+        Args:
+            request: what is asked.
+            clock: told how long the parts take.
+            ui: told what happens.
+            require: called as soon as the problem is known, before a network runs; refuses what it does not fit.
 
         Raises:
             HaqcError: a mistake of the user (2), a budget out of reach (3), or a mirror that differs (4).
@@ -79,6 +87,7 @@ class Case:
             shapes = dict(request.shapes) if dataset is None else shapes_of(dataset, front.model)
             bound = front.bound(shapes)
             problem = _problem(request, front, bound, target)
+            require(problem)
             effort = Effort.of(problem.graph, sum(len(choice.widths) for choice in problem.space.free))
             mirror = from_onnx(problem.model)
         with clock.part("data"):

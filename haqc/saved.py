@@ -45,9 +45,8 @@ def emit_saved(request: Request, path: Path, ui: Ui) -> Compiled:
     folder = OutputFolder(request.out)
     folder.check(request.model, resume=request.resume, force=request.force)
     request = Quantisation.read(path).asked(request)
-    case = Case.read(request, clock, ui)
+    case = Case.read(request, clock, ui, lambda problem: _require_fitting(problem, path, request.min_bits))
     policy = policies.read_fitting(case.problem.graph, path)
-    _require_widths(case.problem, policy, path, request.min_bits)
     fingerprint = {**case.fingerprint, "policy": policy.key}
     case = replace(case, fingerprint=fingerprint, problem=_at(case.problem, policy))
     folder.take(resume=request.resume)
@@ -89,7 +88,9 @@ def _at(problem: Problem, policy: Policy) -> Problem:
     return replace(problem, space=replace(space, choices=choices))
 
 
-def _require_widths(problem: Problem, policy: Policy, path: Path, least: int) -> None:
+def _require_fitting(problem: Problem, path: Path, least: int) -> None:
+    """Refuses a policy of another graph, or of widths that target or quantiser lack."""
+    policy = policies.read_fitting(problem.graph, path)
     allowed = problem.space.precision.allowed_pairs
     narrow = next((tensor for tensor, bits in policy.widths.items() if bits < least), None)
     if narrow is not None:

@@ -257,13 +257,16 @@ def _tensor_too_wide(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_rename, "'p.json' names layer 'bb', which the model lacks"),
+        (_rename, r"names layer 'bb', which the model lacks .did you mean 'b'.*; it is of another model: give"),
         (_leave_out, "'p.json' gives no widths for layer 'b'; it is of another model"),
         (_too_wide, "'p.json' gives layer 'a' 9 bits; allowed are 1 to 8"),
         (_too_narrow, "'p.json' gives layer 'a' 0 bits; allowed are 1 to 8"),
         (_disagree, "'p.json' gives tensor 'a.out' both 6 and 4 bits; layers that read one tensor share its width"),
         (_disagree_on_weights, "'p.json' gives tensor 'b.w' both 3 and 4 bits"),
-        (_unknown_tensor, r"'p.json' names tensor 'c.outt', which the model lacks \(did you mean 'c.out'\?\)"),
+        (
+            _unknown_tensor,
+            r"'p.json' names tensor 'c.outt', which the model lacks \(did you mean 'c.out'\?\); it is of",
+        ),
         (_tensor_too_wide, "'p.json' gives tensor 'c.out' 99 bits; allowed are 1 to 8"),
     ],
 )

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from haqc import case
 from haqc.errors import PolicyError
 from haqc.frontend import pose
 from haqc.policy import read_fitting, require_tensors
@@ -111,7 +112,11 @@ def test_a_retrained_model(haqc: CommandLine, compiled: Compiled, tmp_path: Path
     assert report["verification"]["ok"]
 
 
-def test_a_policy_of_another_model_is_refused(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
+def test_a_policy_of_another_model_is_refused_before_anything_runs(
+    haqc: CommandLine, compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case, "make_up", lambda *_: pytest.fail("data were made up"))
+    monkeypatch.setattr(case.Samples, "judge", lambda *_: pytest.fail("the float model was scored"))
     x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in "xy")
     node = helper.make_node("Gemm", ["x", "w"], ["y"], name="only")
     weight = numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")
@@ -120,7 +125,7 @@ def test_a_policy_of_another_model_is_refused(haqc: CommandLine, compiled: Compi
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "other.onnx"
     )
     sentence = emit(haqc, compiled, tmp_path / "out", model=tmp_path / "other.onnx").sentence(2)
-    assert "names layer 'stem', which the model lacks" in sentence
+    assert "names layer 'stem', which the model lacks; it is of another model: give the policy of a compile" in sentence
     assert not (tmp_path / "out").exists()
 
 
@@ -185,6 +190,9 @@ def test_where_a_policy_does_not_fit(
     assert str(refused.value).startswith(f"'{path}' {words}")
 
 
-def test_a_target_without_a_width_is_refused(haqc: CommandLine, compiled: Compiled, tmp_path: Path) -> None:
+def test_a_target_without_a_width_is_refused_before_anything_runs(
+    haqc: CommandLine, compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case.Samples, "judge", lambda *_: pytest.fail("the float model was scored"))
     sentence = emit(haqc, compiled, tmp_path / "out", "--target", "t4").sentence(2)
     assert "which target 't4' does not have; name another with --target" in sentence

@@ -12,6 +12,9 @@ from haqc.policy.policy import POLICY_SCHEMA, Bits, Policy
 
 _LARGEST_BYTES = 1 << 28
 
+OTHER_MODEL = "it is of another model: give the policy of a compile of this one, or compile it"
+"""What to do about a policy whose layers are not the model's."""
+
 
 def read(graph: Graph, path: Path) -> Policy:
     """Reads the ``policy.json`` at ``path`` for ``graph``.
@@ -55,13 +58,15 @@ def load(graph: Graph, text: str, source: str) -> Policy:
     for names, known, what in ((layers, graph.layer, "layer"), (others, graph.operand, "tensor")):
         unknown = next((name for name in names if name not in known), None)
         if unknown is not None:
-            raise PolicyError(f"'{source}' names {what} '{unknown}', which the model lacks{nearest(unknown, known)}")
+            raise PolicyError(
+                f"'{source}' names {what} '{unknown}', which the model lacks{nearest(unknown, known)}; {OTHER_MODEL}"
+            )
     for tensor, width in others.items():
         _require_width(f"'{source}' gives tensor '{tensor}'", width)
     widths: dict[str, int] = {}
     for layer in graph.quantised_layers:
         if layer.name not in layers:
-            raise PolicyError(f"'{source}' gives no widths for layer '{layer.name}'; it is of another model")
+            raise PolicyError(f"'{source}' gives no widths for layer '{layer.name}'; {OTHER_MODEL}")
         bits = layers[layer.name]
         for tensor, width in ((layer.weight, bits.weight), (layer.activation, bits.activation)):
             _require_width(f"'{source}' gives layer '{layer.name}'", width)

@@ -9,7 +9,7 @@ from typing import Any
 
 from haqc.errors import PolicyError
 from haqc.graph import Graph, Layer
-from haqc.policy.file import read
+from haqc.policy.file import OTHER_MODEL, read
 from haqc.policy.policy import Policy
 
 
@@ -24,7 +24,7 @@ def read_fitting(graph: Graph, path: Path) -> Policy:
     for place, layer in enumerate(graph.layers):
         name = listed[place]["name"] if place < len(listed) else None
         if name is None:
-            raise PolicyError(f"'{path}' gives no widths for layer '{layer.name}'; it is of another model")
+            raise PolicyError(f"'{path}' gives no widths for layer '{layer.name}'; {OTHER_MODEL}")
         if name != layer.name:
             raise PolicyError(
                 f"'{path}' has layer '{name}' where the model has '{layer.name}'; the graph was edited: compile again"
