@@ -72,5 +72,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("egde", ["edge", "cloud"])
     " (did you mean 'edge'?)"
     """
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean '{match[0]}'?)" if match else ""
+    match = closest(name, known)
+    return "" if match is None else f" (did you mean '{match}'?)"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Gives the known name that is closest to ``name``; ``None`` where none is close.
+
+    >>> closest("egde", ["edge", "cloud"])
+    'edge'
+    """
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), None)

@@ -294,6 +294,7 @@ def test_a_function_that_fails_on_a_quantised_network_is_the_users_mistake(
     ("metric", "sentence"),
     [
         ("acuracy", "there is no metric 'acuracy' (did you mean 'top-1'?)"),
+        ("accuracy", "there is no metric 'accuracy' (did you mean 'top-1'?); choose one of top-1, top-5"),
         ("mes", "there is no metric 'mes' (did you mean 'mse'?); choose one of top-1, top-5"),
         ("top-1", "d.npz: labels hold bool; store class numbers of an integer type, or say with --metric"),
         ("top-5", "d.npz: labels hold bool; store class numbers of an integer type, or say with --metric"),

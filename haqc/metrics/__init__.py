@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from haqc.errors import DataError, nearest
+from haqc.errors import DataError, closest
 from haqc.metrics.classification import Agreement, TopK
 from haqc.metrics.custom import Custom
 from haqc.metrics.detection import Auc, MeanIou
@@ -53,6 +53,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 """The built-in metrics by name."""
 
+_OTHER_NAMES = MappingProxyType(
+    {"accuracy": "top-1", "acc": "top-1", "iou": "miou", "roc-auc": "auc", "ppl": "perplexity", "spearman": "sts"}
+)
+"""What else people call some of them, in lower case."""
+
 
 def named(name: str) -> Metric:
     """Gives a built-in metric, or that of a function ``package.module:function``.
@@ -63,9 +68,10 @@ def named(name: str) -> Metric:
     if is_function(name):
         return Custom(name)
     if name not in METRICS:
-        near = nearest(name, [*METRICS, "accuracy"]).replace("accuracy", "top-1")  # what many call it
+        close = closest(name.lower(), [*METRICS, *_OTHER_NAMES])
+        hint = "" if close is None else f" (did you mean '{_OTHER_NAMES.get(close, close)}'?)"
         raise DataError(
-            f"there is no metric '{name}'{near}; choose one of {', '.join(METRICS)}, or name a "
+            f"there is no metric '{name}'{hint}; choose one of {', '.join(METRICS)}, or name a "
             "function package.module:function"
         )
     return METRICS[name]

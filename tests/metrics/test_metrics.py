@@ -206,6 +206,25 @@ def test_an_unknown_metric_names_the_nearest() -> None:
         named("perplexty")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("accuracy", " (did you mean 'top-1'?)"),
+        ("Acc", " (did you mean 'top-1'?)"),
+        ("mIoU", " (did you mean 'miou'?)"),
+        ("IoU", " (did you mean 'miou'?)"),
+        ("ROC-AUC", " (did you mean 'auc'?)"),
+        ("spearmanr", " (did you mean 'sts'?)"),
+        ("top5", " (did you mean 'top-5'?)"),
+        ("bleu", ""),
+    ],
+)
+def test_other_names_of_metrics_are_known(name: str, hint: str) -> None:
+    with pytest.raises(DataError) as refused:
+        named(name)
+    assert str(refused.value).startswith(f"there is no metric '{name}'{hint}; choose one of top-1, ")
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_names_and_units(name: str) -> None:
     assert METRICS[name].name == name
