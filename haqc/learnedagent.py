@@ -41,7 +41,10 @@ class LearnedAgent:
             DataError: there is none, its file is damaged, or it is of another shape than today's agent.
         """
         file = folder / AGENT
-        advice = "name the folder of a compile whose allocators had 'ddpg' among them, or leave --agent-from out"
+        advice = (
+            "name the folder of a compile whose allocators had 'ddpg' among them and widths to choose from, or leave "
+            "--agent-from out"
+        )
         if not file.is_file():
             raise DataError(f"'{folder}' holds no agent ({AGENT} is missing); {advice}")
         if file.stat().st_size > LARGEST_BYTES:

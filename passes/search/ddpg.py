@@ -70,15 +70,16 @@ def propose_ddpg(
         problem: the problem.
         account: what is known, and how much may still be proposed.
         options: batch, seed, the agent's networks, traits and first weights.
-        learned: called once with the weights that the agent ends with, however it ends.
+        learned: called once with the weights that the agent ends with, however it ends; not where nothing is free,
+            since no agent learns then.
     """
     if not problem.space.free:
         account.evaluate([problem.space.widest])
         return
     proposer = Proposer(problem, account, options)
-    if options.traits.starts_warm:
-        proposer.learn(account.lessons)
     try:
+        if options.traits.starts_warm:
+            proposer.learn(account.lessons)
         propose(proposer, account)
     finally:
         learned(proposer.weights)

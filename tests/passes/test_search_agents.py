@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haqc.budget import Budget
-from haqc.ddpg import AgentOptions
+from haqc.ddpg import Agent, AgentOptions
 from haqc.passes.search.ddpg import propose_ddpg
 from haqc.passes.search.evaluator import Account, Evaluator
 from haqc.passes.search.haq import propose_haq
@@ -20,7 +21,7 @@ from haqc.passes.search.integer import propose_integer
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.predictor import Predictor
 from haqc.passes.search.problem import Problem
-from haqc.passes.search.state import FIRST_ACTION, width_of
+from haqc.passes.search.state import FIRST_ACTION, STATE_SIZE, width_of
 from haqc.passes.search.walk import Margin, Path, Wall
 from haqc.replay import Array
 from haqc.result import Trial
@@ -190,6 +191,40 @@ def alone(
     options = SearchOptions(evaluations=allowance, seed=seed, networks=TINY, start=start)
     propose_ddpg(problem, account_of(evaluator, "ddpg", allowance), options, learned.update)
     return learned, list(itertools.accumulate((trial.accuracy for trial in evaluator.trials), max))
+
+
+def test_ctrl_c_while_it_learns_from_others_keeps_what_it_has_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = toy(4, 1)
+    problem = problem_of(game, energy=0.5)
+    evaluator, learned = evaluator_of(game, problem), Weights()
+    propose_integer(problem, terms(game.space), account_of(evaluator, "integer", 6), 4)
+    update, agents = Agent._update, []
+
+    def interrupted(agent: Agent) -> None:
+        agents.append(agent)
+        if len(agents) == 3:
+            raise KeyboardInterrupt
+        update(agent)
+
+    monkeypatch.setattr(Agent, "_update", interrupted)
+    options = SearchOptions(evaluations=8, networks=TINY)
+    with pytest.raises(KeyboardInterrupt):
+        propose_ddpg(problem, account_of(evaluator, "ddpg", 8), options, learned.update)
+    assert len(agents) == 3
+    start = Agent(STATE_SIZE, 1, 1, TINY, 0).state()
+    assert learned.keys() == start.keys()
+    assert any(not np.array_equal(learned[name], start[name]) for name in start)
+
+
+def test_where_nothing_is_free_no_agent_learns() -> None:
+    game = toy(3, 1)
+    space = replace(game.space, choices=tuple(replace(c, widths=c.widths[-1:]) for c in game.space.choices))
+    problem = Problem(space, Budget(()), price, game.sensitivity)
+    evaluator = evaluator_of(game, problem)
+    propose_ddpg(
+        problem, account_of(evaluator, "ddpg", 8), SearchOptions(evaluations=8), lambda _: pytest.fail("it learnt")
+    )
+    assert [trial.policy.key for trial in evaluator.trials] == [space.widest.key]
 
 
 @pytest.mark.slow
