@@ -138,7 +138,7 @@ class Demand:
         match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµμ]*)\s*", value)
         if match is None:
             raise BudgetError(
-                f"budget '{text}' has no number; write a fraction such as {metric}=0.5 "
+                f"budget '{text}' has no number above zero; write a fraction such as {metric}=0.5 "
                 f"or a value with a unit such as {metric}=10{_EXAMPLE[metric]}"
             )
         number = float(match[1])
@@ -154,7 +154,9 @@ class Demand:
             raise BudgetError(f"unknown unit '{unit}' in budget '{text}'; {metric} takes {allowed}")
         amount = number * factor
         if not 0 < amount < math.inf:
-            raise BudgetError(f"budget '{text}' must be above zero and finite")
+            raise BudgetError(
+                f"budget '{text}' must be above zero and finite; write for example {metric}=10{_EXAMPLE[metric]}"
+            )
         return cls(metric, amount, False, text)
 
 

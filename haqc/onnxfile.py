@@ -47,7 +47,8 @@ def read(path: Path) -> ir.Model:
     except (DecodeError, ValueError, RuntimeError) as error:
         raise ModelError(f"'{path}' is not an ONNX file, or is truncated; export or copy it again") from error
     if not proto.ir_version or not proto.graph.node:
-        raise ModelError(f"'{path}' is not an ONNX file, or holds no node; export or copy it again")
+        what = "is not an ONNX file, or holds no node" if proto.ByteSize() else "is empty"
+        raise ModelError(f"'{path}' {what}; export or copy it again")
     if not proto.graph.output:
         raise ModelError(f"'{path}' has no output; export it again")
     _check_opset(proto, path)

@@ -24,7 +24,7 @@ class Scores:
         """Reads what is there.
 
         Raises:
-            ResumeError: the file is damaged.
+            ResumeError: the file is damaged, or an older version wrote it.
             OutputError: it cannot be read.
         """
         self._journal = Journal(path)
@@ -33,7 +33,9 @@ class Scores:
             for entry in self._journal.entries:
                 self.known[str(entry["key"])] = Score.of_json(entry)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ResumeError(f"'{path}' is damaged; start again with --force") from error
+            raise ResumeError(
+                f"'{path}' holds a line that is no score of this version; start again with --force"
+            ) from error
 
     def __enter__(self) -> Scores:
         return self

@@ -61,9 +61,9 @@ def test_a_number_with_a_unit_is_absolute(text: str, amount: float) -> None:
         ("energy=0", "budget 'energy=0' is no fraction in (0, 1]"),
         ("energy=1e-999", "budget 'energy=1e-999' is no fraction in (0, 1]"),
         ("energy=1e999", "budget 'energy=1e999' is no fraction in (0, 1]"),
-        ("latency=0ms", "budget 'latency=0ms' must be above zero and finite"),
-        ("latency=1e999ms", "budget 'latency=1e999ms' must be above zero and finite"),
-        ("energy=1e-320pJ", "budget 'energy=1e-320pJ' must be above zero and finite"),
+        ("latency=0ms", "budget 'latency=0ms' must be above zero and finite; write for example latency=10ms"),
+        ("latency=1e999ms", "budget 'latency=1e999ms' must be above zero and finite; write for example latency=10ms"),
+        ("energy=1e-320pJ", "budget 'energy=1e-320pJ' must be above zero and finite; write for example energy=10mJ"),
         ("latency=10kg", "unknown unit 'kg' in budget 'latency=10kg'; latency takes s, ms, us, ns"),
         ("latency=1e", "unknown unit 'e' in budget 'latency=1e'; latency takes s, ms, us, ns"),
         ("latency=10MS", "unknown unit 'MS' in budget 'latency=10MS'; latency takes s, ms, us, ns"),
@@ -86,7 +86,7 @@ def test_what_is_no_number_is_refused(value: str) -> None:
     with pytest.raises(BudgetError) as caught:
         Demand.parse(text)
     advice = "write a fraction such as latency=0.5 or a value with a unit such as latency=10ms"
-    assert str(caught.value) == f"budget '{text}' has no number; {advice}"
+    assert str(caught.value) == f"budget '{text}' has no number above zero; {advice}"
 
 
 @given(

@@ -217,6 +217,16 @@ def test_a_damaged_file_is_refused(haqc: CommandLine, jobs: Any, copied: Path, n
     assert sentence.endswith("start again with --force")
 
 
+def test_scores_of_an_older_form_are_refused(haqc: CommandLine, jobs: Any, copied: Path) -> None:
+    log = copied / "search.jsonl"
+    head, *trials = log.read_text(encoding="utf-8").splitlines()
+    log.write_text(head + "\n", encoding="utf-8")
+    older = [{"key": trial["key"], "score": trial["accuracy"]} for trial in map(json.loads, trials)]
+    (copied / ".state" / "scores.jsonl").write_text("".join(json.dumps(each) + "\n" for each in older))
+    sentence = haqc.compile_digits(copied, "--resume").sentence(2)
+    assert "scores.jsonl' holds a line that is no score of this version; start again with --force" in sentence
+
+
 @pytest.mark.slow
 def test_force_starts_again(haqc: CommandLine, jobs: Any, compiled: Compiled, copied: Path) -> None:
     (copied / "search.jsonl").write_bytes(b"damaged\n")

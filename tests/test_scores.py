@@ -70,9 +70,10 @@ def test_what_stands_elsewhere_is_forgotten_only_together(path: Path) -> None:
         b'{"key": "a", "accuracy": 1, "merit": "high"}',
         b'{"key": "a", "accuracy": NaN, "merit": 1}',
         b'{"key": "a", "accuracy": 1}',
+        b'{"key": "a", "score": 1}',  # of an older form, as the line above
         b"[" * 99999,
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_damaged_file_is_refused_and_left(path: Path, line: bytes) -> None:
     path.write_bytes(line + b"\n")
