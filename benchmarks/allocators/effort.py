@@ -11,8 +11,8 @@ EVALUATIONS = 60
 LONG_EVALUATIONS = 600
 """Policies that the paper's agent may have scored where it is given time."""
 
-IMAGES = 1_000
-"""Images of the search split that score a policy, after the short fine-tune of a compile."""
+IMAGES = 2_000
+"""Images of the search split that score a policy, after the short fine-tune of a compile: as many as in a compile."""
 
 TRAINED_ON = 1_000
 """Samples of that fine-tune; what an allocator's best policy is after it is what is measured."""

@@ -18,7 +18,7 @@ class Found:
     """What one allocator found in one cell with one seed.
 
     Attributes:
-        score: of its best policy in the search, in percent.
+        score: merit of its best policy in the search, in percent.
         share: cost of that policy, as a share of 8/8.
         evaluations: policies it had scored.
         seconds: of the processor, with its scores as if nobody had known them.

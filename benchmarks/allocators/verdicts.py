@@ -56,7 +56,7 @@ def means(results: Results) -> str:
                 str(sum(one is best for one, best in pairs)),
                 str(sum(is_tied(one, best) for one, best in pairs)),
             ))  # fmt: skip
-    titles = ("allocator", "cells x seeds", "evaluations", "CPU s", "of these its own", "score in the search")
+    titles = ("allocator", "cells x seeds", "evaluations", "CPU s", "of these its own", "merit in the search")
     return markdown((*titles, "accuracy", "best", "best or within 2 s.e."), rows)
 
 
