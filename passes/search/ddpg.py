@@ -22,7 +22,7 @@ from haqc.passes.search.problem import Problem, Widths
 from haqc.passes.search.sampling import distinct
 from haqc.passes.search.state import STATE_SIZE
 from haqc.passes.search.walk import Margin, Path, Wall, propose
-from haqc.passes.search.weighing import Weighing
+from haqc.passes.search.weighing import WEIGHINGS, telling
 from haqc.policy import Policy
 from haqc.replay import Array
 from haqc.result import REWARD_SCALE, Trial
@@ -48,13 +48,10 @@ WIDENING = 1.2
 LEAST_TRIALS = 6
 """Trials that a predictor is made of at least; before, candidates are taken as they come."""
 
-BOLDNESS = 1.0
+BOLDNESS = 0.25
 """Standard deviations of the prediction that are added to it: what is uncertain may be better than it looks."""
 
-ENTRY = Weighing(0.5, 1.0)
-"""How sensitivities are weighed on the way into the budget."""
-
-DOUBT = 0.5
+DOUBT = 0.25
 """Standard deviation of the logarithm of a factor on each operand's weight there: single effects tell only so much."""
 
 
@@ -101,7 +98,7 @@ class Proposer:
         self._traits = options.traits
         self._path = Path(problem.space)
         self._wall = Wall(problem, spend_slack=False)
-        self._weighed = ENTRY.of(problem)
+        self._weighed = WEIGHINGS[0].of(problem)
         networks = options.networks if options.start is None else replace(options.networks, noise=NOISE_OF_LEARNED)
         self._agent = Agent(STATE_SIZE, len(self._path.steps), account.allowance, networks, options.seed)
         if options.start is not None:
@@ -119,6 +116,8 @@ class Proposer:
         known = {trial.policy.key for trial in trials}
         lessons = self._account.lessons
         predictor = Predictor.of(self._problem, lessons) if len(lessons) >= LEAST_TRIALS else None
+        if predictor is not None:
+            self._weighed = telling(self._problem, lessons).of(self._problem)
         walks = self._fresh(self._walks(), half, known)
         known |= {policy.key for policy in walks}
         changes: list[Policy] = []

@@ -24,6 +24,9 @@ OWN_EXPONENT = 0.5
 OWN_SHARE = 0.3
 """Standard deviation that an operand's own feature may have beside that of the sums, before anything is seen."""
 
+FAR = 2.0
+"""How far below the median a trial counts half, in distances from the median to the upper quartile."""
+
 RIDGES = tuple(10.0**power for power in np.arange(-3.0, 2.1, 0.5))
 """Ratios of noise to prior that are tried."""
 
@@ -35,6 +38,8 @@ class Predictor:
     Features are the sums of the sensitivities to several powers, for weights and data apart, the product of both sums,
     and each operand's own, which is held closer to zero. The ratio of noise to prior is the one with the
     least error of trials that are each left out (the closed form of Allen's PRESS, 1974).
+
+    Trials count the less the further they lie below the median.
 
     Attributes:
         problem: gives the sensitivities.
@@ -58,12 +63,15 @@ class Predictor:
         """Fits the model to trials, two at least."""
         raw = features(problem, [trial.policy for trial in trials])
         merit = np.array([trial.merit for trial in trials])
-        centre, scale = raw.mean(axis=0), raw.std(axis=0)
+        share = _shares(merit)
+        centre, mean = share @ raw, float(share @ merit)
+        scale = np.sqrt(share @ np.square(raw - centre))
         scale = np.where(scale > 1e-9 * (1 + np.abs(centre)), scale, math.inf) / _prior(raw.shape[1], problem)
-        x, mean = (raw - centre) / scale, float(merit.mean())
+        root = np.sqrt(share * len(trials))
+        x, y = root[:, None] * (raw - centre) / scale, root * (merit - mean)
         left, singular, right = np.linalg.svd(x, full_matrices=False)
-        turned = left.T @ (merit - mean)
-        fits = [_left_out(left, singular, turned, merit - mean, ridge) for ridge in RIDGES]
+        turned = left.T @ y
+        fits = [_left_out(left, singular, turned, y, share, ridge) for ridge in RIDGES]
         best = int(np.argmin(fits))
         ridge, noise = RIDGES[best] * len(trials), math.sqrt(fits[best])
         shrunk = singular / (singular**2 + ridge)
@@ -96,9 +104,21 @@ def _prior(count: int, problem: Problem) -> Reals:
     return np.concatenate((np.ones(count - own), np.full(own, OWN_SHARE)))
 
 
-def _left_out(left: Reals, singular: Reals, turned: Reals, centred: Reals, ridge: float) -> float:
-    """Gives the mean squared error of trials that are each predicted from all others."""
-    share = singular**2 / (singular**2 + ridge * len(centred))
-    leverage = np.einsum("ij,j,ij->i", left, share, left) + 1.0 / len(centred)  # the mean is fitted too
-    residual = centred - left @ (share * turned)
+def _shares(merit: Reals) -> Reals:
+    """Gives how much each trial counts, in sum 1: the less the further it lies below the median.
+
+    How bad a bad policy is tells little of good ones. With equal shares it would take most of the model's attention, and
+    what it does not explain there would be taken for doubt everywhere.
+    """
+    median, upper = np.quantile(merit, (0.5, 0.75))
+    below = np.maximum(median - merit, 0.0) / max(FAR * (upper - median), 1e-9 * (1 + abs(median)))
+    counts = 1 / (1 + np.square(below))
+    return np.asarray(counts / counts.sum(), np.float64)
+
+
+def _left_out(left: Reals, singular: Reals, turned: Reals, y: Reals, share: Reals, ridge: float) -> float:
+    """Gives the mean squared error of trials that are each predicted from all others, by their shares."""
+    kept = singular**2 / (singular**2 + ridge * len(y))
+    leverage = np.einsum("ij,j,ij->i", left, kept, left) + share  # the mean is fitted too
+    residual = y - left @ (kept * turned)
     return float(np.mean(np.square(residual / np.maximum(1.0 - leverage, 1e-3)))) + 1e-12
