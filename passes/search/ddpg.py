@@ -52,7 +52,8 @@ BOLDNESS = 0.25
 """Standard deviations of the prediction that are added to it: what is uncertain may be better than it looks."""
 
 DOUBT = 0.25
-"""Standard deviation of the logarithm of a factor on each operand's weight there: single effects tell only so much."""
+"""Standard deviation of the logarithm of a factor on each operand's error on the way into the budget: single effects
+tell only so much."""
 
 
 def propose_ddpg(

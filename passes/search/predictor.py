@@ -107,8 +107,8 @@ def _prior(count: int, problem: Problem) -> Reals:
 def _shares(merit: Reals) -> Reals:
     """Gives how much each trial counts, in sum 1: the less the further it lies below the median.
 
-    How bad a bad policy is tells little of good ones. With equal shares it would take most of the model's attention, and
-    what it does not explain there would be taken for doubt everywhere.
+    How bad a bad policy is tells little of good ones. With equal shares it would take most of the model's attention,
+    and what it does not explain there would be taken for doubt everywhere.
     """
     median, upper = np.quantile(merit, (0.5, 0.75))
     below = np.maximum(median - merit, 0.0) / max(FAR * (upper - median), 1e-9 * (1 + abs(median)))

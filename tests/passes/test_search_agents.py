@@ -23,6 +23,7 @@ from haqc.passes.search.predictor import Predictor
 from haqc.passes.search.problem import Problem
 from haqc.passes.search.state import FIRST_ACTION, STATE_SIZE, width_of
 from haqc.passes.search.walk import Margin, Path, Wall
+from haqc.passes.search.weighing import WEIGHINGS, telling
 from haqc.replay import Array
 from haqc.result import Trial
 from tests.passes.search_toy import FLOAT_ACCURACY, Toy, optimum, price, same, terms, toy, within
@@ -170,6 +171,42 @@ def test_the_predictor_corrects_sensitivities_that_are_wrong() -> None:
     few, many = (Predictor.of(problem, trials_of(game, count, 0)).predict(policies)[0] for count in (8, 60))
     assert np.corrcoef(many, actual)[0, 1] > 0.98 > by_sum
     assert np.abs(many - actual).mean() < 0.5 * np.abs(few - actual).mean()
+
+
+def test_the_predictor_attends_to_good_trials() -> None:
+    """Where bad policies follow another law, a model of all trials alike would follow that one."""
+    game = toy(6, 3)
+    problem = Problem(game.space, Budget(()), price, game.sensitivity)
+    trials = trials_of(game, 60, 0)
+    middle = float(np.median([trial.merit for trial in trials]))
+    draw = np.random.default_rng(4)
+    odd = [
+        trial if trial.merit >= middle else replace(trial, merit=middle - 50.0 * float(draw.uniform()))
+        for trial in trials
+    ]
+    unseen = [trial for trial in trials_of(game, 100, 1) if trial.merit >= middle]
+    actual = np.array([trial.merit for trial in unseen])
+    expected, _ = Predictor.of(problem, odd).predict([trial.policy for trial in unseen])
+    assert np.corrcoef(expected, actual)[0, 1] > 0.85  # 0.79 with equal shares
+
+
+def test_the_weighing_that_ranks_the_trials_is_found() -> None:
+    game = toy(6, 3)
+    problem = Problem(game.space, Budget(()), price, game.sensitivity)
+    trials = trials_of(game, 30, 0)
+    assert telling(problem, trials) == WEIGHINGS[0]  # of toys, accuracies are what the errors sum up to
+    for true in WEIGHINGS:
+        weighed = true.of(problem)
+        loss = {t.policy.key: sum(weighed[tensor, t.policy.widths[tensor]] for tensor, _ in weighed) for t in trials}
+        other = [replace(trial, merit=-loss[trial.policy.key]) for trial in trials]
+        assert telling(problem, other) == true
+
+
+def test_ranks_are_shared_by_equal_merits() -> None:
+    game = toy(4, 2)
+    problem = Problem(game.space, Budget(()), price, game.sensitivity)
+    trials = [replace(trial, merit=50.0) for trial in trials_of(game, 10, 0)]
+    assert telling(problem, trials) == WEIGHINGS[0]
 
 
 def test_the_predictors_error_bar_grows_away_from_what_was_seen() -> None:
