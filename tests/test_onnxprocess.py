@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def test_a_crash_names_its_node_and_the_next_question_is_answered() -> None:
 def test_a_crash_of_no_node_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dying = tmp_path / "dying.py"
     dying.write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGKILL)})\n", encoding="utf-8")
-    monkeypatch.setattr(process, "CHILD", dying)
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, str(dying)))
     with OnnxProcess() as asked, pytest.raises(ModelError, match="crashes on this graph; look"):
         infer_shapes(sound("loop"), asked)
 
@@ -132,7 +133,7 @@ def test_a_crash_of_no_node_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_what_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hanging = tmp_path / "hanging.py"
     hanging.write_text("import time\ntime.sleep(300)\n", encoding="utf-8")
-    monkeypatch.setattr(process, "CHILD", hanging)
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, str(hanging)))
     monkeypatch.setattr(process, "LIMIT_S", 0.2)
     with OnnxProcess() as asked, pytest.raises(ModelError, match=r"does not end within 0\.2 s on this graph; export"):
         infer_shapes(sound("loop"), asked)

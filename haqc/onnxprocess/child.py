@@ -1,6 +1,5 @@
-"""What runs in the process of its own: a script that answers questions to ONNX's inference until no more come.
+"""What runs in the process of its own: a script that answers questions to ONNX until no more come.
 
-It loads ONNX's extension alone, which takes a tenth of the time of the whole package. Argument: the extension's file.
 Messages are lists of bytes: a question's first one is its task, an answer's first one says whether ONNX refuses.
 """
 
@@ -11,9 +10,9 @@ import json
 import struct
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_loader
-from typing import IO, Any
+from typing import IO
+
+import onnx
 
 DONE, REFUSED = b"done", b"refused"
 
@@ -37,47 +36,47 @@ def receive(stream: IO[bytes]) -> list[bytes] | None:
     return message
 
 
-def infer(library: Any, model: bytes) -> list[bytes]:
+def infer(model: bytes) -> list[bytes]:
     """Infers a model: types are checked, mistakes are passed over, data that are shapes are followed."""
-    return [library.shape_inference.infer_shapes(model, True, False, True)]
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=False, data_prop=True)
+    return [inferred.SerializeToString()]
 
 
-def check(library: Any, model: bytes) -> list[bytes]:
-    """Checks a model, its shapes and opsets too; domains that are not ONNX's own are passed over."""
-    library.checker.check_model(model, True, False, False)
+def check(model: bytes) -> list[bytes]:
+    """Checks a model, its shapes too."""
+    onnx.checker.check_model(model, full_check=True)
     return []
 
 
-def infer_node(library: Any, asked: bytes, node: bytes, *given: bytes) -> list[bytes]:
+def infer_node(asked: bytes, node: bytes, *given: bytes) -> list[bytes]:
     """Infers one node from the types and constants that it is given, whose names stand in the question."""
     question = json.loads(asked)
     named = iter(given)
-    types = {name: next(named) for name in question["types"]}
-    constants = {name: next(named) for name in question["constants"]}
-    schema = library.defs.get_schema(*question["schema"])
-    found = schema._infer_node_outputs(node, types, constants, {}, question["opsets"], question["ir_version"])
-    return [json.dumps(list(found)).encode(), *found.values()]
+    found = onnx.shape_inference.infer_node_outputs(
+        onnx.defs.get_schema(*question["schema"]),
+        onnx.NodeProto.FromString(node),
+        {name: onnx.TypeProto.FromString(next(named)) for name in question["types"]},
+        {name: onnx.TensorProto.FromString(next(named)) for name in question["constants"]},
+        opset_imports=[onnx.helper.make_opsetid(*each) for each in question["opsets"].items()],
+        ir_version=question["ir_version"],
+    )
+    return [json.dumps(list(found)).encode(), *(kind.SerializeToString() for kind in found.values())]
 
 
-def main(extension: str) -> None:
+def main() -> None:
     """Answers until the questions end."""
     with contextlib.suppress(ImportError):
         import resource  # noqa: PLC0415 (not on every system)
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no file behind
-    loader = ExtensionFileLoader("onnx_cpp2py_export", extension)
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    library = module_from_spec(spec)
-    loader.exec_module(library)
     tasks = {task.__name__.encode(): task for task in (infer, check, infer_node)}
     while (question := receive(sys.stdin.buffer)) is not None:
         try:
-            answer = [DONE, *tasks[question[0]](library, *question[1:])]
-        except Exception as error:  # the extension raises kinds of its own
+            answer = [DONE, *tasks[question[0]](*question[1:])]
+        except Exception as error:  # ONNX raises kinds of its own
             answer = [REFUSED, str(error).encode("utf-8", "replace")]
         send(sys.stdout.buffer, answer)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,16 +10,14 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import onnx.onnx_cpp2py_export
-
 from haqc.errors import ModelError
 from haqc.onnxprocess.child import REFUSED, receive, send
 
 LIMIT_S = 60.0
 """Wall-clock seconds after which an answer is not waited for any more: graphs of 10,000 nodes need about one."""
 
-CHILD = Path(__file__).with_name("child.py")
-"""The script that runs there."""
+COMMAND = (sys.executable, "-P", str(Path(__file__).with_name("child.py")))
+"""What is started. ``-P``: nothing is imported that stands beside the script, or where the user happens to be."""
 
 
 class Refused(Exception):
@@ -32,7 +31,7 @@ class Crashed(Exception):
 class OnnxProcess:
     """A process with ONNX's inference, which some graphs crash. A context manager; leaving it ends the process.
 
-    It is started when it is first asked, again after a crash, and costs about 0.03 s of processor time each time.
+    It is started when it is first asked, again after a crash, and costs about 0.2 s of processor time each time.
     """
 
     def __init__(self) -> None:
@@ -83,10 +82,11 @@ class OnnxProcess:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    # -I, -S: nothing that stands in the environment or among installed packages is loaded.
-    command = [sys.executable, "-I", "-S", str(CHILD), str(onnx.onnx_cpp2py_export.__file__)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # finds what this one finds
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
     except OSError as error:
         raise ModelError(
             f"ONNX's shape inference cannot be started: '{sys.executable}' does not run ({error.strerror}); use haqc "

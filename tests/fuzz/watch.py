@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from haqc.onnxprocess.process import CHILD
+from haqc.onnxprocess.process import COMMAND
 from tests.fuzz.case import CANARY, SECRET
 
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "pty.spawn")
@@ -16,9 +16,6 @@ _CHANGES = {
     "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1,
     "os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1, "shutil.move": 2,
 }  # fmt: skip
-_OWN = [sys.executable, "-I", "-S", str(CHILD)]
-"""The one program that may be started: ONNX's inference, which may crash."""
-
 _NETWORK = ("socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request")
 
 
@@ -53,7 +50,7 @@ def watch(allowed: tuple[Path, ...], named: tuple[str, ...], report: Callable[[s
             for path in arguments[: _CHANGES[event]]:
                 if not is_inside(path, folder):
                     report(f"changes {path!r} ({event})")
-        elif event == "subprocess.Popen" and list(arguments[1])[:-1] == _OWN:
+        elif event == "subprocess.Popen" and tuple(arguments[1]) == COMMAND:  # ONNX's inference, which may crash
             pass
         elif event in _STARTS or event in _NETWORK:
             report(f"starts {event} {str(arguments)[:200]}")
