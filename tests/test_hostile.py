@@ -277,6 +277,11 @@ def test_a_graph_that_crashes_shape_inference(
     assert "ONNX's shape inference crashes on node" in said
     assert f"{where}; look at what is read there, and export the model again" in said
     assert capfd.readouterr() == ("", "")  # the process that crashes says nothing
+    inspected = haqc("inspect", saved(model, tmp_path))
+    assert inspected.code == 0
+    told = " ".join(inspected.out.split())
+    assert "ONNX's shape inference crashes on node" in told
+    assert "node '' (" not in told
 
 
 @pytest.mark.parametrize("name", ["K", "b"])

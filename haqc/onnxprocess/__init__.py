@@ -79,7 +79,7 @@ def infer_node(
     try:
         names, *found = process.ask("infer_node", json.dumps(question).encode(), proto, *given)
     except Crashed as error:
-        raise _crash(_on(str(node.name or node.outputs[0].name), node.op_type)) from error
+        raise _crash(_on(str(node.name), node.op_type)) from error
     return {name: onnx.TypeProto.FromString(kind) for name, kind in zip(json.loads(names), found, strict=True)}
 
 

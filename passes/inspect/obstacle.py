@@ -34,10 +34,15 @@ def _each(nodes: Iterable[ir.Node], what: str) -> Iterator[Obstacle]:
     found: dict[str, list[str]] = {}
     for node in nodes:
         called = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-        found.setdefault(called, []).append(str(node.name))
+        found.setdefault(called, []).append(_called(node))
     for called, names in found.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield Obstacle("compile", f"node '{names[0]}' ({called}){more} {what}")
+
+
+def _called(node: ir.Node) -> str:
+    """Gives a node's name; that of its first output where the model could not be cleaned up and it has none."""
+    return str(node.name or next((value.name for value in node.outputs), ""))
 
 
 def _between(model: ir.Model, graph: Graph) -> frozenset[ir.Node]:

@@ -56,7 +56,7 @@ class Campaign:
         cases: how many, by kind.
         codes: how many, by kind and exit code.
         failures: those that failed.
-        unmade: cases that could not be made, because ONNX's own checker crashed on them.
+        unmade: cases that could not be made, because making them failed, or ONNX's own checker crashed on them.
         cpu_s: processor time of all cases.
         slowest_s, largest_bytes: the most that any case took.
     """
