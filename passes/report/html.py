@@ -91,6 +91,7 @@ def render_html(content: Mapping[str, Any]) -> str:
     return environment.get_template("template.html.j2").render(
         {"left_out": (), "reconstruction": None, "stored": None, "formats": (), **content},
         score=wording.score_name(accuracy),
+        ranking=wording.ranking(accuracy),
         agreement_reason=wording.agreement_reason(accuracy),
         cost_words=wording.COST_WORDS,
         interval={"emitted": interval(accuracy, accuracy["emitted"]), "words": interval_words(accuracy)},

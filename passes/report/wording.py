@@ -135,6 +135,17 @@ def score_name(accuracy: Mapping[str, Any]) -> str:
     return name if accuracy.get("higher_is_better", True) else f"{name} (lower is better)"
 
 
+def ranking(accuracy: Mapping[str, Any]) -> str:
+    """Says what trials are ranked by where it is not the score that is told.
+
+    >>> ranking({"metric": "mse"})
+    ''
+    """
+    if accuracy["metric"] not in {"top-1", "top-5", "agreement"}:
+        return ""
+    return " What ranks them is how sure the network is of what is right, not the score alone."
+
+
 def metric_name(metric: str) -> str:
     """Gives what a metric measures, in words.
 

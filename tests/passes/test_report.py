@@ -202,6 +202,12 @@ def test_csv_keeps_one_line_per_layer(content: dict[str, Any]) -> None:
     assert next(csv.DictReader(lines))["name"] == 'a\\u000d\\u000ab,"c"\\u0009'
 
 
+@pytest.mark.parametrize(("metric", "says"), [("top-1", True), ("agreement", True), ("mse", False)])
+def test_page_says_where_the_score_is_not_what_ranks(content: dict[str, Any], metric: str, says: bool) -> None:
+    content["accuracy"]["metric"] = metric
+    assert ("What ranks them is how sure the network is" in render_html(content)) == says
+
+
 def test_page_is_self_contained(content: dict[str, Any]) -> None:
     text = render_html(content)
     page = Page(text)
