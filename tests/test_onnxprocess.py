@@ -16,7 +16,7 @@ from onnx_ir.passes import common
 
 import haqc.passes.bind
 from haqc.errors import ModelError
-from haqc.onnxprocess import OnnxProcess, check_model, infer_node, infer_shapes, process
+from haqc.onnxprocess import OnnxProcess, check_model, infer_node, infer_shapes, lasting, process
 from haqc.onnxprocess.process import Crashed, Refused
 from haqc.passes.bind import bind, walk
 from haqc.passes.clean import clean
@@ -157,3 +157,18 @@ def test_models_are_checked() -> None:
             check_model(good.SerializeToString(), asked)
         with pytest.raises(Crashed):
             asked.ask("infer", ir.to_proto(crashing()).SerializeToString())
+
+
+def test_one_process_lasts_and_a_fork_has_its_own() -> None:
+    asked = lasting()
+    assert lasting() is asked
+    infer_shapes(sound("loop"), asked)
+    first = asked._process
+    infer_shapes(sound("loop"), asked)
+    assert first is not None
+    assert asked._process is first
+    asked._owner += 1  # what a fork would find
+    infer_shapes(sound("loop"), asked)
+    assert asked._process is not first
+    first.kill()
+    first.communicate()

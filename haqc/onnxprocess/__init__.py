@@ -14,9 +14,9 @@ import onnx
 import onnx_ir as ir
 
 from haqc.errors import ModelError
-from haqc.onnxprocess.process import Crashed, OnnxProcess, Refused
+from haqc.onnxprocess.process import Crashed, OnnxProcess, Refused, lasting
 
-__all__ = ["OnnxProcess", "check_model", "infer_node", "infer_shapes"]
+__all__ = ["OnnxProcess", "check_model", "infer_node", "infer_shapes", "lasting"]
 
 _LARGEST_BYTES = 1000
 """Bytes of constants that are handed over with their values: lengths and axes; of larger ones the shape is enough."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import subprocess
 import sys
@@ -31,11 +33,13 @@ class Crashed(Exception):
 class OnnxProcess:
     """A process with ONNX's inference, which some graphs crash. A context manager; leaving it ends the process.
 
-    It is started when it is first asked, again after a crash, and costs about 0.2 s of processor time each time.
+    It is started when it is first asked, again after a crash, and costs about 0.2 s of processor time each time, so
+    that what may be asked often asks the :func:`lasting` one.
     """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
 
     def __enter__(self) -> OnnxProcess:
         return self
@@ -56,6 +60,8 @@ class OnnxProcess:
             Crashed: the process ended.
             ModelError: no answer came within :data:`LIMIT_S`, or no process can be started.
         """
+        if self._owner != os.getpid():  # a fork of this process has no part in what the original one asks
+            self._process, self._owner = None, os.getpid()
         process = self._process = self._process or _started()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -79,6 +85,14 @@ class OnnxProcess:
         if answer[0] == REFUSED:
             raise Refused(answer[1].decode("utf-8", "replace"))
         return answer[1:]
+
+
+@functools.cache
+def lasting() -> OnnxProcess:
+    """Gives the process that serves as long as this one lives."""
+    process = OnnxProcess()
+    atexit.register(process.__exit__, None, None, None)
+    return process
 
 
 def _started() -> subprocess.Popen[bytes]:

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from haqc.dimensions import Dimensions, Shape
 from haqc.errors import ModelError
-from haqc.onnxprocess import OnnxProcess, infer_shapes
+from haqc.onnxprocess import infer_shapes, lasting
 from haqc.passes.bind.walk import Walk
 from haqc.storedtensors import MAX_RANK
 
@@ -47,17 +47,16 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
         ) from error
     for value in copy.graph.inputs:
         value.shape = ir.Shape(bound[str(value.name)]) if isinstance(value.type, ir.TensorType) else value.shape
-    with OnnxProcess() as process:
-        walk = Walk.start(copy, extents, process)
-        unknown = walk.run()
-        _check_ranks(copy)
-        for _ in range(_ROUNDS if _has_bodies(copy) else 0):
-            if not unknown:
-                break
-            infer_shapes(copy, process)  # knows subgraphs and functions, which the walk does not
-            before, unknown = unknown, walk.run()
-            if unknown >= before:
-                break
+    walk = Walk.start(copy, extents, lasting())
+    unknown = walk.run()
+    _check_ranks(copy)
+    for _ in range(_ROUNDS if _has_bodies(copy) else 0):
+        if not unknown:
+            break
+        infer_shapes(copy, lasting())  # knows subgraphs and functions, which the walk does not
+        before, unknown = unknown, walk.run()
+        if unknown >= before:
+            break
     walk.replace_known()
     walk.restore()
     return copy

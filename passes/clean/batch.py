@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from haqc.onnxprocess import OnnxProcess, infer_shapes
+from haqc.onnxprocess import infer_shapes, lasting
 
 
 def free_batch(model: ir.Model) -> None:
@@ -23,13 +23,12 @@ def free_batch(model: ir.Model) -> None:
     if not isinstance(batch, int):
         return
     _copy_batch_in_reshapes(model, batch)
-    with OnnxProcess() as process:
-        _infer_with_batch(model, "batch", process)
-        if any(value.shape is not None and isinstance(value.shape[0], int) for value in model.graph.outputs):
-            _infer_with_batch(model, batch, process)
+    _infer_with_batch(model, "batch")
+    if any(value.shape is not None and isinstance(value.shape[0], int) for value in model.graph.outputs):
+        _infer_with_batch(model, batch)
 
 
-def _infer_with_batch(model: ir.Model, batch: int | str, process: OnnxProcess) -> None:
+def _infer_with_batch(model: ir.Model, batch: int | str) -> None:
     """Gives inputs and outputs a batch, and infers all shapes anew from it."""
     for node in model.graph:
         for value in node.outputs:
@@ -37,7 +36,7 @@ def _infer_with_batch(model: ir.Model, batch: int | str, process: OnnxProcess) -
     for value in (*model.graph.inputs, *model.graph.outputs):
         assert value.shape is not None
         value.shape = ir.Shape([batch, *list(value.shape)[1:]])
-    infer_shapes(model, process)
+    infer_shapes(model, lasting())
 
 
 def _copy_batch_in_reshapes(model: ir.Model, batch: int) -> None:

@@ -25,7 +25,7 @@ from haqc.content import Content
 from haqc.errors import ModelError
 from haqc.formats import RUNNABLE, FormatName
 from haqc.gap import gap_between
-from haqc.onnxprocess import OnnxProcess, check_model
+from haqc.onnxprocess import check_model, lasting
 from haqc.passes.verify.compare import (
     DEFAULTS_SHARE,
     OUTPUT_TOLERANCE,
@@ -128,8 +128,7 @@ def check(model: ir.Model) -> None:
     except Exception as error:  # the copy raises kinds of its own
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"the ONNX checker cannot be given the model ({reason}); export it again") from error
-    with OnnxProcess() as process:
-        check_model(content, process)
+    check_model(content, lasting())
 
 
 def _unoptimised(pieces: Cut, cut: Runtime, probe: Probe) -> Consumer:
