@@ -129,7 +129,7 @@ def test_logged_scores_are_believed(haqc: CommandLine, jobs: Any, copied: Path) 
     # A score that nobody would measure shows that the log is what the resumed search reads.
     log = copied / "search.jsonl"
     head, *trials = log.read_bytes().splitlines(keepends=True)
-    last = json.loads(trials[-1]) | {"accuracy": 101.0}
+    last = json.loads(trials[-1]) | {"accuracy": 101.0, "merit": 101.0}
     log.write_bytes(b"".join([head, *trials[:-1]]) + json.dumps(last).encode() + b"\n")
     assert haqc.compile_digits(copied, "--resume").code == 0
     report = json.loads((copied / "report.json").read_text(encoding="utf-8"))
