@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -81,13 +82,8 @@ def test_a_model_with_bodies_is_bound_as_in_this_process(name: str, monkeypatch:
     given = {"x": (1, 5, 8)} if name == "branches" else {}
     found = written(bind(model, given))
 
-    def infer_here(
-        node: ir.Node,
-        types: dict[str, onnx.TypeProto],
-        constants: dict[str, onnx.TensorProto],
-        opsets: dict[str, int],
-        asked: OnnxProcess,
-    ) -> dict[str, onnx.TypeProto]:
+    def infer_here(*given: Any) -> dict[str, onnx.TypeProto]:
+        node, types, constants, opsets, _ = given
         schema = onnx.defs.get_schema(node.op_type, opsets[node.domain], node.domain)
         imports = [onnx.helper.make_opsetid(*item) for item in opsets.items()]
         return onnx.shape_inference.infer_node_outputs(

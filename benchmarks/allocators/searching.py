@@ -79,7 +79,6 @@ def _row(best: Trial, result: AllocatorResult, own_s: float, full: float, proble
         "key": best.policy.key,
         "widths": dict(best.policy.widths),
         "score": best.merit,
-        "search": best.accuracy,
         "share": best.cost.value(problem.budget.limits[0].metric) / full,
         "evaluations": result.evaluations,
         "own_s": round(own_s, 3),

@@ -47,6 +47,10 @@ class OnnxProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process, where there is one; the next question starts another."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -75,7 +79,7 @@ class OnnxProcess:
         finally:
             watchdog.cancel()
         if answer is None:
-            self.__exit__(None, None, None)
+            self.close()
             if time.monotonic() - start_s < LIMIT_S:
                 raise Crashed
             raise ModelError(
@@ -91,7 +95,7 @@ class OnnxProcess:
 def lasting() -> OnnxProcess:
     """Gives the process that serves as long as this one lives."""
     process = OnnxProcess()
-    atexit.register(process.__exit__, None, None, None)
+    atexit.register(process.close)
     return process
 
 

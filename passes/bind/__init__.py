@@ -47,7 +47,7 @@ def bind(model: ir.Model, shapes: Mapping[str, Shape] | None = None) -> ir.Model
         ) from error
     for value in copy.graph.inputs:
         value.shape = ir.Shape(bound[str(value.name)]) if isinstance(value.type, ir.TensorType) else value.shape
-    walk = Walk.start(copy, extents, lasting())
+    walk = Walk.start(copy, extents)
     unknown = walk.run()
     _check_ranks(copy)
     for _ in range(_ROUNDS if _has_bodies(copy) else 0):

@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from haqc.errors import ModelError
-from haqc.onnxprocess import OnnxProcess, infer_node
+from haqc.onnxprocess import infer_node, lasting
 from haqc.passes.bind.evaluate import evaluate
 
 LARGEST_KNOWN = 1 << 16
@@ -31,15 +31,13 @@ class Walk:
     Attributes:
         model: the copy whose shapes are inferred, in place.
         declared: the shapes that values had before, with the symbols that are bound filled in.
-        process: infers nodes with bodies, which may crash it.
     """
 
     model: ir.Model
     declared: dict[ir.Value, ir.Shape]
-    process: OnnxProcess
 
     @classmethod
-    def start(cls, model: ir.Model, extents: Mapping[str, int], process: OnnxProcess) -> Walk:
+    def start(cls, model: ir.Model, extents: Mapping[str, int]) -> Walk:
         """Forgets all shapes but those of the inputs, and keeps what they were."""
         declared = {}
         for node in model.graph:
@@ -47,7 +45,7 @@ class Walk:
                 if value.shape is not None:
                     declared[value] = _filled(value.shape, extents)
                 value.shape = None
-        return cls(model, declared, process)
+        return cls(model, declared)
 
     def run(self) -> int:
         """Infers what can be inferred, and gives the number of values whose shape is not known."""
@@ -55,8 +53,8 @@ class Walk:
         unknown = 0
         for node in self.model.graph:
             if any(value.const_value is None for value in node.outputs):
-                _infer(node, opsets, self.process)
-                _follow(node, opsets, self.process)
+                _infer(node, opsets)
+                _follow(node, opsets)
                 self._fall_back(node)
                 _evaluate(node, opsets)
             unknown += sum(not _is_known(value.shape) for value in node.outputs if value.name)
@@ -95,12 +93,12 @@ class Walk:
             graph.remove(node, safe=True)
 
 
-def _infer(node: ir.Node, opsets: Mapping[str, int], process: OnnxProcess) -> None:
+def _infer(node: ir.Node, opsets: Mapping[str, int]) -> None:
     """Asks ONNX for the types of a node's outputs; where it does not know, they stay as they are."""
     if any(value is not None and value.type is None for value in node.inputs):
         return
     try:
-        found = _outputs(node, opsets, process)
+        found = _outputs(node, opsets)
     except ModelError:
         raise
     except Exception:  # operators without a schema, and inference that fails on what it does not expect
@@ -119,21 +117,21 @@ def _infer(node: ir.Node, opsets: Mapping[str, int], process: OnnxProcess) -> No
             value.type = ir.serde.deserialize_type_proto_for_type(proto)
 
 
-def _outputs(node: ir.Node, opsets: Mapping[str, int], process: OnnxProcess) -> dict[str, onnx.TypeProto]:
+def _outputs(node: ir.Node, opsets: Mapping[str, int]) -> dict[str, onnx.TypeProto]:
     """Gives the types of a node's outputs by name, as far as ONNX knows them."""
     given = {str(value.name): value for value in (*node.inputs, *_captured(node)) if value is not None}
     types = {name: _type(value) for name, value in given.items() if value.type is not None}
     read = {str(value.name): _constant(value, _SHAPE_DATA) for value in node.inputs if value is not None}
     constants = {name: ir.serde.serialize_tensor(tensor) for name, tensor in read.items() if tensor is not None}
     if any(_graphs(attribute) for attribute in node.attributes.values()):
-        return infer_node(node, types, constants, opsets, process)
+        return infer_node(node, types, constants, opsets, lasting())
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     schema = onnx.defs.get_schema(node.op_type, opsets[node.domain], node.domain)
     proto = ir.serde.serialize_node(node)
     return onnx.shape_inference.infer_node_outputs(schema, proto, types, constants, opset_imports=imports)
 
 
-def _follow(node: ir.Node, opsets: Mapping[str, int], process: OnnxProcess) -> None:
+def _follow(node: ir.Node, opsets: Mapping[str, int]) -> None:
     """Gives the outputs of an If whose condition follows from shapes the shapes of the branch that is taken."""
     condition = node.inputs[0] if node.op_type == "If" and not node.domain else None
     known = None if condition is None else _constant(condition, 1)
@@ -143,8 +141,8 @@ def _follow(node: ir.Node, opsets: Mapping[str, int], process: OnnxProcess) -> N
     for inner in branch:
         for value in inner.outputs:
             value.shape = None
-        _infer(inner, opsets, process)
-        _follow(inner, opsets, process)
+        _infer(inner, opsets)
+        _follow(inner, opsets)
         _evaluate(inner, opsets)
     for value, taken in zip(node.outputs, branch.outputs, strict=True):
         if taken.shape is not None:

@@ -36,6 +36,9 @@ METRIC_WORDS: dict[str, str] = {
 }
 """What metrics measure, spelled out; the others' names say it."""
 
+COUNTED = frozenset({"top-1", "top-5", "agreement"})
+"""Metrics that count right answers (:class:`haqc.metrics.Counting`); a page is made without loading them."""
+
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _SMALL = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 _BINARY = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"), (1.0, ""))
@@ -141,7 +144,7 @@ def ranking(accuracy: Mapping[str, Any]) -> str:
     >>> ranking({"metric": "mse"})
     ''
     """
-    if accuracy["metric"] not in {"top-1", "top-5", "agreement"}:
+    if accuracy["metric"] not in COUNTED:
         return ""
     return " What ranks them is how sure the network is of what is right, not the score alone."
 

@@ -18,7 +18,8 @@ import pytest
 from scipy.stats import binomtest
 
 from haqc.errors import OutputError
-from haqc.passes.report import ReportFiles, report
+from haqc.metrics import METRICS, Counting
+from haqc.passes.report import ReportFiles, report, wording
 from haqc.passes.report.csv import COLUMNS, layers_csv
 from haqc.passes.report.html import render_html
 from haqc.passes.report.interval import interval, wilson
@@ -206,6 +207,10 @@ def test_csv_keeps_one_line_per_layer(content: dict[str, Any]) -> None:
 def test_page_says_where_the_score_is_not_what_ranks(content: dict[str, Any], metric: str, says: bool) -> None:
     content["accuracy"]["metric"] = metric
     assert ("What ranks them is how sure the network is" in render_html(content)) == says
+
+
+def test_the_metrics_that_count_are_the_ones_that_are_said_to() -> None:
+    assert {name for name, metric in METRICS.items() if isinstance(metric, Counting)} == wording.COUNTED
 
 
 def test_page_is_self_contained(content: dict[str, Any]) -> None:
