@@ -38,7 +38,7 @@ def main() -> None:
     cells = chosen(arguments.cells)
     if arguments.long:
         for cell in (each for each in LONG if each in cells):
-            campaign.search_long(cell)
+            campaign.measure(cell, campaign.search_long(cell))
         return
     for seed in arguments.seeds:
         for group in (GUIDED,) if arguments.guided else (GUIDED, BLIND):
