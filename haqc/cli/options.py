@@ -114,7 +114,10 @@ LabelShare = Annotated[
 Evaluations = Annotated[
     int,
     typer.Option(
-        "--evaluations", "--budget-evaluations", help="Policies that each allocator may have evaluated.", min=1
+        "--evaluations",
+        "--budget-evaluations",
+        help="Policies that each allocator may have evaluated; a sweep shares them out among its points.",
+        min=1,
     ),
 ]
 Seconds = Annotated[
