@@ -122,8 +122,14 @@ def global_max_pool(node: Node) -> Function:
 def global_lp_pool(node: Node) -> Function:
     """Builds the p-norm of every plane."""
     p = node.attribute("p", 2)
-    return lambda x: torch.linalg.vector_norm(x, p, spatial_axes(x), keepdim=True)
+    return lambda x: norm_planes(x, p)
 
 
-for _leaf in ("pad_windows", "count_over_tensor", "average_windows", "norm_windows", "spatial_axes"):
+def norm_planes(x: torch.Tensor, p: int) -> torch.Tensor:
+    """Gives the p-norm of every plane."""
+    norm: torch.Tensor = torch.linalg.vector_norm(x, p, spatial_axes(x), keepdim=True)
+    return norm
+
+
+for _leaf in ("pad_windows", "count_over_tensor", "average_windows", "norm_windows", "norm_planes", "spatial_axes"):
     torch.fx.wrap(_leaf)

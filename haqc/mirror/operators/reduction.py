@@ -17,13 +17,13 @@ Axes = tuple[int, ...]
 
 def sum_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
     """Sums in the input's own type; torch alone would widen integers."""
-    return torch.sum(x, axes, keepdim=keep, dtype=x.dtype)
+    return x.sum(axes, keepdim=keep, dtype=x.dtype)
 
 
 def product_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
     """Multiplies over several axes, which torch does one at a time."""
     for axis in axes:
-        x = torch.prod(x, axis, keepdim=True, dtype=x.dtype)
+        x = x.prod(axis, keepdim=True, dtype=x.dtype)
     return x if keep else x.squeeze(axes)
 
 
