@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for, as it stands on the command line; :data:`haqc.cli.options` says what each means."""
+    """What was asked for, as it stands on the command line; :mod:`haqc.cli.options` says what each means."""
 
     data: options.Data = None
     shape: options.Shapes = None

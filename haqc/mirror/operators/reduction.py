@@ -16,7 +16,10 @@ Axes = tuple[int, ...]
 
 
 def sum_over(x: torch.Tensor, axes: Axes, keep: bool) -> torch.Tensor:
-    """Sums in the input's own type; torch alone would widen integers."""
+    """Sums in the input's own type; torch alone would widen integers.
+
+    A method, as in :func:`product_over`: torch 2.6 does not trace the function, for its type is a traced value.
+    """
     return x.sum(axes, keepdim=keep, dtype=x.dtype)
 
 
