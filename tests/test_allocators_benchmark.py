@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.allocators.cells import CELLS, GRID, UNIFORM, Cell, chosen
+from benchmarks.allocators.cells import CELLS, GRID, LEAST, UNIFORM, Cell, chosen
 from benchmarks.allocators.effort import ALLOCATORS, GUIDED, groups, trained_on
 from benchmarks.allocators.final import measured, measured_float
 from benchmarks.allocators.ground import Ground
+from benchmarks.allocators.least import cheapest
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
+from benchmarks.allocators.specialisation import specialisation
 from benchmarks.allocators.table import tables
 from benchmarks.allocators.verdicts import uniform_room
 from benchmarks.networks import Network
+from haqc import targets
+from haqc.budget import Demand
+from haqc.frontend import pose
 from haqc.passes.search import SearchOptions
 from haqc.policy import Policy
+from haqc.problem import Problem
+from haqc.request import Request
 from haqc.score import Score
 from haqc.train import Recipe
 from tests.passes.search_toy import chain, same
@@ -29,7 +37,7 @@ CELL = GRID[0]
 
 def test_cells_are_those_that_are_wanted() -> None:
     assert len(GRID) == 2 * 2 * 2 * 2
-    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8
+    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8 + 8
     assert chosen(["fashion-*-W3A3"]) == (UNIFORM[2],)
     assert groups(UNIFORM[0]) == (GUIDED,)
     assert sum(groups(CELL), ()) == ALLOCATORS
@@ -102,6 +110,64 @@ def test_the_agent_is_held_to_the_uniform_policy_that_the_budget_is_named_after(
         (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     (line,) = [line for line in uniform_room(Results(tmp_path)).splitlines() if line.startswith(f"| {cell.name}")]
     assert line.startswith(f"| {cell.name} | 0 | 80.00 | 72.00 | -2.00 ± 1.41 | -2.00 ± 1.41 | +4.00 ± 1.97 | +50% |")
+
+
+def digits(target: str) -> Problem:
+    """Gives the space and the prices of the digits network."""
+    model, graph = pose(MODELS / "digits.onnx")
+    request = Request(MODELS / "digits.onnx", target, (Demand.of_share("energy", 1.0),), Path("digits.haqc"))
+    return Problem.of(request, model, graph, targets.load(target))
+
+
+def test_the_cheapest_policy_that_keeps_the_accuracy_is_found(tmp_path: Path) -> None:
+    """With accuracies that only the weights of one layer decide, all else goes down to the floor."""
+    problem = digits("edge")
+    tensor = next(choice.operand.tensor for choice in problem.space.free if choice.operand.kind == "weight")
+    sensitivity = {
+        (choice.operand.tensor, bits): (9.0 if choice.operand.tensor == tensor else 0.1) / bits
+        for choice in problem.space.free
+        for bits in choice.widths
+    }
+    scores = Scores(tmp_path / "scores.jsonl", lambda widths: same(90.0 - 0.4 * (8 - widths[tensor])))
+    content = cheapest(problem, "energy", scores, sensitivity, SearchOptions(48, allocators=("greedy", "integer")))
+    row = content["allocators"]["minimise"]
+    assert row["widths"][tensor] >= 6  # at 5 bits 1.2 points are lost
+    lowest = {choice.operand.tensor: choice.widths[0] for choice in problem.space.free}
+    costs = [problem.table.price(problem.space.policy({**lowest, tensor: bits})).energy_j for bits in (6, 7, 8)]
+    full = problem.baseline.energy_j
+    assert row["share"] == problem.table.price(Policy(problem.graph, row["widths"])).energy_j / full
+    assert row["share"] < 1.1 * min(costs) / full
+
+    lost = Scores(tmp_path / "lost.jsonl", lambda widths: same(90.0 if set(widths.values()) == {8} else 10.0))
+    content = cheapest(problem, "energy", lost, sensitivity, SearchOptions(6, allocators=("greedy",)))
+    assert "allocators" in content  # 8/8 itself keeps the accuracy
+    assert set(content["allocators"]["minimise"]["widths"].values()) == {8}
+
+
+def test_each_targets_own_policy_is_held_to_be_the_cheapest_on_it(tmp_path: Path) -> None:
+    edge = LEAST[0]
+    cloud = replace(edge, target="cloud")
+    for cell, wrong in ((edge, range(20)), (cloud, range(21))):
+        row = {"widths": {}, "score": 80.0, "share": 0.5, "evaluations": 60, "own_s": 0.0, "key": cell.name}
+        content = {"budget": "1 point lost", "seed": 0, "score_s": 0.1, "allocators": {"minimise": row}}
+        (tmp_path / f"{cell.name}-0.json").write_text(json.dumps(content), encoding="utf-8")
+        tuned = {"search": 81.0, "count": 100, "wrong": list(wrong), "cpu_s": 1.0}
+        file = tmp_path / f"tuned-{cell.network}-{trained_on(cell)}-{cell.name}.json"
+        file.write_text(json.dumps(tuned), encoding="utf-8")
+    prices = {
+        f"{edge.name}-0": {"edge-energy": 0.40, "cloud-energy": 0.46},
+        f"{cloud.name}-0": {"edge-energy": 0.41, "cloud-energy": 0.45},
+    }
+
+    def row_of(changed: dict[str, dict[str, float]]) -> str:
+        (tmp_path / "prices.json").write_text(json.dumps(prices | changed), encoding="utf-8")
+        return specialisation(Results(tmp_path)).splitlines()[-1]
+
+    row = row_of({})
+    assert row == (
+        "| resnet8, energy, 1 point lost | 0 | 80.00 | +1.00 ± 1.00 | 0.4000 | 0.4100 | 0.4600 | 0.4500 | yes |"
+    )
+    assert row_of({f"{cloud.name}-0": {"edge-energy": 0.39, "cloud-energy": 0.45}}).endswith("| no |")
 
 
 @pytest.mark.slow

@@ -9,16 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.allocators.cells import GRID, Cell
+from benchmarks.allocators.cells import Cell
 from benchmarks.allocators.effort import EVALUATIONS, GUIDED, LONG_EVALUATIONS, trained_on
 from benchmarks.allocators.final import measured, measured_float, recipe_of, scored_by
 from benchmarks.allocators.ground import Ground
+from benchmarks.allocators.least import cheapest
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
-from benchmarks.allocators.specialisation import Prices, priced
+from benchmarks.allocators.specialisation import Prices, priced, searched_for_two
 from benchmarks.allocators.transformer import transformer
-from benchmarks.allocators.verdicts import finished
 from benchmarks.kept import keep, kept
 from benchmarks.networks import real_networks
 from haqc.passes.search import SearchOptions
@@ -51,7 +51,10 @@ class Campaign:
     def _search(self, cell: Cell, seed: int, names: tuple[AllocatorName, ...], evaluations: int) -> dict[str, Any]:
         ground, scores = self.ground(cell.network), self._scores_of(cell)
         options = SearchOptions(evaluations, seed=seed, allocators=names)
-        found = searched(ground.problem(cell), scores, ground.sensitivity, ground.float_accuracy, options)
+        if cell.is_least:
+            found = cheapest(ground.priced(cell.target), cell.metric, scores, ground.sensitivity, options)
+        else:
+            found = searched(ground.problem(cell), scores, ground.sensitivity, ground.float_accuracy, options)
         return {**found, "score_s": scores.mean_s}
 
     def measure(self, cell: Cell, found: dict[str, Any]) -> None:
@@ -72,7 +75,7 @@ class Campaign:
         """Prices every policy that was measured on the targets that it was not searched for."""
         results = Results(self.out)
         rows: Prices = {}
-        for name in {cell.network for cell, _, _ in finished(results, GRID)}:
+        for name in {cell.network for cell, _, _ in searched_for_two(results)}:
             rows |= priced(self.ground(name), results)
         keep(self.out / "prices.json", rows)
 

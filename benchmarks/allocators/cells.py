@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -15,6 +15,9 @@ SHARES = {"30": 0.3, "60": 0.6}
 UNIFORM_LEVELS = ("W3A3", "W2A4")
 """Budgets that are what a uniform policy costs; there uniform widths begin to hurt."""
 
+LEAST_LEVEL = "least"
+"""No budget: the least cost that keeps the accuracy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -24,7 +27,8 @@ class Cell:
         network: its name.
         target: a built-in target.
         metric: what the budget limits.
-        level: how much is allowed: one of :data:`SHARES` or :data:`UNIFORM_LEVELS`, or a share of 8/8.
+        level: how much is allowed: one of :data:`SHARES` or :data:`UNIFORM_LEVELS`, or a share of 8/8;
+            :data:`LEAST_LEVEL` where the cost is made small instead.
     """
 
     network: str
@@ -41,6 +45,11 @@ class Cell:
     def is_uniform(self) -> bool:
         """Whether its budget is what a uniform policy costs."""
         return self.level in UNIFORM_LEVELS
+
+    @property
+    def is_least(self) -> bool:
+        """Whether its cost is made small under a limit of what is lost."""
+        return self.level == LEAST_LEVEL
 
     @property
     def is_headline(self) -> bool:
@@ -70,7 +79,10 @@ HEADLINE = tuple(
 )
 """HAQ's budgets on its two targets; the best policy of all allocators is trained for long."""
 
-CELLS = (*GRID, *UNIFORM, *OTHERS, *HEADLINE)
+LEAST = tuple(replace(cell, level=LEAST_LEVEL) for cell in GRID if cell.level == "30")
+"""Each target's cheapest policy of equal accuracy, to be priced on the other."""
+
+CELLS = (*GRID, *UNIFORM, *OTHERS, *HEADLINE, *LEAST)
 
 LONG = tuple(
     cell

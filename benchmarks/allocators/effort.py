@@ -24,6 +24,9 @@ TRAINED_LONGER_ON = 6_000
 TRAINED_LONG_ON = 300_000
 """The same for the one policy that is best at a headline budget, by the recipe of a compile's winner."""
 
+MAX_DROP = 1.0
+"""Points of the search split that the cheapest policy may lose, against 8/8 after the same fine-tune."""
+
 REPORTED = 5_000
 """Images of the reported split that measure it."""
 
@@ -38,7 +41,7 @@ ALLOCATORS = (*GUIDED, *BLIND)
 
 def groups(cell: Cell) -> tuple[tuple[AllocatorName, ...], ...]:
     """Gives who proposes in a cell, one search for each group: where fine-tunes are long, only what may win."""
-    return (GUIDED,) if cell.is_uniform or cell.is_headline else (GUIDED, BLIND)
+    return (GUIDED,) if cell.is_uniform or cell.is_headline or cell.is_least else (GUIDED, BLIND)
 
 
 def trained_on(cell: Cell) -> int:

@@ -1,0 +1,105 @@
+"""The least cost that keeps the accuracy, by searches under several budgets, as ``haqc compile --minimise`` has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from benchmarks.allocators.cells import Metric
+from benchmarks.allocators.effort import MAX_DROP
+from benchmarks.allocators.scores import Scores
+from haqc.budget import Demand
+from haqc.passes.search import Attempt, SearchOptions, cheapest_kept, minimise, search
+from haqc.passes.search.minimise import STEPS
+from haqc.problem import Problem
+from haqc.result import Trial
+
+NAME = "minimise"
+"""Stands in the place of an allocator: all that were asked have a part in it."""
+
+
+@dataclass
+class Halving:
+    """Searches under one budget after the other; each knows the trials of those before it.
+
+    Attributes:
+        problem: the space and the prices, under no budget that binds.
+        metric: what is made small.
+        scores: gives what policies score.
+        sensitivity: the output error of each operand alone at each width.
+        options: allowances of one budget, and the seed.
+        reference: accuracy that is lost from, in percent of the search split.
+        known: the trials so far, by the keys of their policies.
+    """
+
+    problem: Problem
+    metric: Metric
+    scores: Scores
+    sensitivity: dict[tuple[str, int], float]
+    options: SearchOptions
+    reference: float
+    known: dict[str, Trial] = field(default_factory=dict)
+
+    def __call__(self, fraction: float) -> Attempt[Trial]:
+        """Searches within a share of what 8/8 costs, and gives the cheapest trial that keeps the accuracy, or the
+        most accurate."""
+        problem = self.problem.within(Demand.of_share(self.metric, fraction))
+        found = search(
+            problem.space,
+            problem.budget,
+            problem.table.price,
+            problem.table.terms(problem.space),
+            self.scores,
+            baseline=problem.baseline,
+            float_accuracy=self.reference,
+            sensitivity=self.sensitivity,
+            options=self.options,
+            record=lambda trial: None,
+            progress=lambda allocator, evaluated, total, best: None,
+            known=tuple(self.known.values()),
+        )
+        self.known.update((trial.policy.key, trial) for trial in found.trials)
+        kept = [trial for trial in found.trials if self._drop(trial) <= MAX_DROP]
+        best = min(kept, key=self._share) if kept else max(found.trials, key=lambda trial: trial.accuracy)
+        return Attempt(fraction, self._share(best), self._drop(best), best)
+
+    def _drop(self, trial: Trial) -> float:
+        return self.reference - trial.accuracy
+
+    def _share(self, trial: Trial) -> float:
+        return trial.cost.value(self.metric) / self.problem.baseline.value(self.metric)
+
+
+def cheapest(
+    problem: Problem,
+    metric: Metric,
+    scores: Scores,
+    sensitivity: dict[tuple[str, int], float],
+    options: SearchOptions,
+) -> dict[str, Any]:
+    """Gives the content of a cell's file: the cheapest policy that was found of those that keep the accuracy.
+
+    Args:
+        problem: the space and the prices.
+        metric: what is made small.
+        scores: gives what policies score.
+        sensitivity: the output error of each operand alone at each width.
+        options: allowances of all budgets together, and the seed.
+    """
+    (reference,) = scores([problem.space.uniform(8, 8)])
+    each = replace(options, evaluations=-(-options.evaluations // STEPS))
+    halving = Halving(problem, metric, scores, sensitivity, each, reference.accuracy)
+    least = cheapest_kept(minimise(*problem.range_of(metric), MAX_DROP, halving), MAX_DROP)
+    content = {"budget": f"{MAX_DROP:g} point lost", "seed": options.seed}
+    if least is None or least.found is None:
+        return {**content, "infeasible": "nothing that was tried keeps the accuracy"}
+    best = least.found
+    row = {
+        "key": best.policy.key,
+        "widths": dict(best.policy.widths),
+        "score": best.merit,
+        "share": least.cost,
+        "evaluations": len(halving.known),
+        "own_s": 0.0,
+    }
+    return {**content, "allocators": {NAME: row}}
