@@ -4,7 +4,8 @@ the float one, stretch by stretch.
 The form is that of BRECQ (Li et al., ICLR 2021): stretches between tensors that everything passes through, in order,
 each fitted to the float network's output while it reads what the quantised stretches before it give; a random half of
 its input values are the float ones (QDrop, Wei et al., ICLR 2022). Rounding, ranges and biases are learned together
-with straight-through gradients (EfficientQAT, Chen et al., 2024) in place of AdaRound's relaxation.
+with straight-through gradients (EfficientQAT, Chen et al., 2024) in place of AdaRound's relaxation. What merely fills
+a sequence up counts for nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from haqc.reconstruct.biases import correct, level
 from haqc.reconstruct.fit import Fitting, Sides, fit
 from haqc.reconstruct.parts import Original, first_inputs, over, stretches
 from haqc.reconstruct.ranges import clip
+from haqc.reconstruct.reach import reach
 from haqc.recovery import Reconstruction
 
 __all__ = ["Fitting", "clip", "correct", "level", "reconstruct", "stretches"]
@@ -60,13 +62,14 @@ def reconstruct(
     each = split.samples_per_run
     inputs = first_inputs(mirror, split, min(fitting.kept, _affordable(mirror, parts, first_inputs(mirror, split, 2))))
     teacher = Original.of(mirror, original, parts, inputs, each)
+    weights = {name: reached / reached.mean() for name, reached in reach(teacher, seed).items()}
     actual = teacher.given
     generator = torch.Generator().manual_seed(seed)
     ends, before, after = [], [], []
     for stretch, exact, target in teacher.walk():
-        start = stretch.start(actual)
+        start, weight = stretch.start(actual), weights.get(stretch.wanted)
         variance = float((target - target.mean(dim=0)).square().mean()) + _SMALLEST_VARIANCE
-        sides = Sides(stretch.start(exact), start, target, variance)
+        sides = Sides(stretch.start(exact), start, target, variance, weight)
         plain, state = over(stretch, start, network.quantisers, each), network.state()
         fit(network, stretch, sides, fitting if each is None else fitting.of_batch(each), generator, advance)
         found = over(stretch, start, network.quantisers, each)

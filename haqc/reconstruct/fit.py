@@ -54,16 +54,23 @@ class Sides:
         exact, actual: given tensors, one entry per sample along the first axis.
         target: the float network's output.
         variance: its variance over the samples; errors are relative to it.
+        weight: what each place of it counts, 1 in the mean, as it broadcasts; ``None`` where all count alike.
     """
 
     exact: tuple[Tensor, ...]
     actual: tuple[Tensor, ...]
     target: Tensor
     variance: float
+    weight: Tensor | None = None
 
     def error(self, found: Tensor) -> float:
         """Gives the mean squared error of an output, relative to the variance."""
-        return float((found - self.target).square().mean()) / self.variance
+        return float(self.loss(found, slice(None)))
+
+    def loss(self, found: Tensor, index: Tensor | slice) -> Tensor:
+        """Gives the same for the output of some samples, as one value."""
+        squared = (found - self.target[index]).square()
+        return (squared if self.weight is None else squared * self.weight[index]).mean() / self.variance
 
     def draw(self, index: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Gives the chosen samples' input, a random share of its values from the float network."""
@@ -94,7 +101,7 @@ def fit(
     for _ in range(fitting.steps):
         index = torch.randint(len(sides.target), (fitting.batch,), generator=generator)
         found = stretch.run(sides.draw(index, fitting.exact_share, generator), network.quantisers)
-        loss = (found - sides.target[index]).square().mean() / sides.variance
+        loss = sides.loss(found, index)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
