@@ -8,8 +8,9 @@ from typing import Any
 from benchmarks.allocators.cells import Metric
 from benchmarks.allocators.effort import MAX_DROP
 from benchmarks.allocators.scores import Scores
+from benchmarks.allocators.searching import Stopwatch, row, within
 from haqc.budget import Demand
-from haqc.passes.search import Attempt, SearchOptions, cheapest_kept, minimise, search
+from haqc.passes.search import Attempt, SearchOptions, cheapest_kept, minimise
 from haqc.passes.search.minimise import STEPS
 from haqc.problem import Problem
 from haqc.result import Trial
@@ -29,6 +30,7 @@ class Halving:
         sensitivity: the output error of each operand alone at each width.
         options: allowances of one budget, and the seed.
         reference: accuracy that is lost from, in percent of the search split.
+        watch: counts the seconds that allocators took themselves.
         known: the trials so far, by the keys of their policies.
     """
 
@@ -38,26 +40,13 @@ class Halving:
     sensitivity: dict[tuple[str, int], float]
     options: SearchOptions
     reference: float
+    watch: Stopwatch
     known: dict[str, Trial] = field(default_factory=dict)
 
     def __call__(self, fraction: float) -> Attempt[Trial]:
-        """Searches within a share of what 8/8 costs, and gives the cheapest trial that keeps the accuracy, or the
-        most accurate."""
-        problem = self.problem.within(Demand.of_share(self.metric, fraction))
-        found = search(
-            problem.space,
-            problem.budget,
-            problem.table.price,
-            problem.table.terms(problem.space),
-            self.scores,
-            baseline=problem.baseline,
-            float_accuracy=self.reference,
-            sensitivity=self.sensitivity,
-            options=self.options,
-            record=lambda trial: None,
-            progress=lambda allocator, evaluated, total, best: None,
-            known=tuple(self.known.values()),
-        )
+        """Searches within a share of 8/8's cost; gives the cheapest that keeps the accuracy, or the most accurate."""
+        problem, known = self.problem.within(Demand.of_share(self.metric, fraction)), tuple(self.known.values())
+        found = within(problem, self.scores, self.sensitivity, self.reference, self.options, self.watch, known)
         self.known.update((trial.policy.key, trial) for trial in found.trials)
         kept = [trial for trial in found.trials if self._drop(trial) <= MAX_DROP]
         best = min(kept, key=self._share) if kept else max(found.trials, key=lambda trial: trial.accuracy)
@@ -88,18 +77,10 @@ def cheapest(
     """
     (reference,) = scores([problem.space.uniform(8, 8)])
     each = replace(options, evaluations=-(-options.evaluations // STEPS))
-    halving = Halving(problem, metric, scores, sensitivity, each, reference.accuracy)
+    halving = Halving(problem, metric, scores, sensitivity, each, reference.accuracy, Stopwatch(scores))
     least = cheapest_kept(minimise(*problem.range_of(metric), MAX_DROP, halving), MAX_DROP)
     content = {"budget": f"{MAX_DROP:g} point lost", "seed": options.seed}
     if least is None or least.found is None:
         return {**content, "infeasible": "nothing that was tried keeps the accuracy"}
-    best = least.found
-    row = {
-        "key": best.policy.key,
-        "widths": dict(best.policy.widths),
-        "score": best.merit,
-        "share": least.cost,
-        "evaluations": len(halving.known),
-        "own_s": 0.0,
-    }
-    return {**content, "allocators": {NAME: row}}
+    own_s = sum(halving.watch.own_s.values())
+    return {**content, "allocators": {NAME: row(least.found, least.cost, len(halving.known), own_s)}}

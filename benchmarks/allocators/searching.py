@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from benchmarks.allocators.scores import Scores
 from haqc.errors import InfeasibleBudget
 from haqc.passes.search import SearchOptions, search
 from haqc.problem import Problem
-from haqc.result import AllocatorResult, Trial
+from haqc.result import SearchResult, Trial
 
 
 @dataclass
@@ -46,40 +47,56 @@ def searched(
     options: SearchOptions,
 ) -> dict[str, Any]:
     """Searches, and gives the content of the cell's file: each allocator's best own policy, or why there is none."""
-    watch, trials = Stopwatch(scores), list[Trial]()
-    limit = problem.budget.limits[0]
+    watch, limit = Stopwatch(scores), problem.budget.limits[0]
     content = {"budget": limit.text, "seed": options.seed}
     try:
-        found = search(
-            problem.space,
-            problem.budget,
-            problem.table.price,
-            problem.table.terms(problem.space),
-            scores,
-            baseline=problem.baseline,
-            float_accuracy=float_accuracy,
-            sensitivity=sensitivity,
-            options=options,
-            record=trials.append,
-            progress=watch,
-        )
+        found = within(problem, scores, sensitivity, float_accuracy, options, watch)
     except InfeasibleBudget as error:
         return {**content, "infeasible": str(error)}
     full = problem.baseline.value(limit.metric)
     rows = {
-        result.name: _row(result.best, result, watch.own_s[result.name], full, problem)
+        result.name: row(
+            result.best, result.best.cost.value(limit.metric) / full, result.evaluations, watch.own_s[result.name]
+        )
         for result in found.allocators
         if result.best is not None and result.name in options.allocators  # what spends slack afterwards is none of them
     }
     return {**content, "allocators": rows}
 
 
-def _row(best: Trial, result: AllocatorResult, own_s: float, full: float, problem: Problem) -> dict[str, Any]:
+def within(
+    problem: Problem,
+    scores: Scores,
+    sensitivity: dict[tuple[str, int], float],
+    float_accuracy: float,
+    options: SearchOptions,
+    watch: Stopwatch,
+    known: Sequence[Trial] = (),
+) -> SearchResult:
+    """Searches within the budget of a problem, see :func:`haqc.passes.search.search`."""
+    return search(
+        problem.space,
+        problem.budget,
+        problem.table.price,
+        problem.table.terms(problem.space),
+        scores,
+        baseline=problem.baseline,
+        float_accuracy=float_accuracy,
+        sensitivity=sensitivity,
+        options=options,
+        record=lambda trial: None,
+        progress=watch,
+        known=known,
+    )
+
+
+def row(best: Trial, share: float, evaluations: int, own_s: float) -> dict[str, Any]:
+    """Gives what a cell's file says of a policy that was found."""
     return {
         "key": best.policy.key,
         "widths": dict(best.policy.widths),
         "score": best.merit,
-        "share": best.cost.value(problem.budget.limits[0].metric) / full,
-        "evaluations": result.evaluations,
+        "share": share,
+        "evaluations": evaluations,
         "own_s": round(own_s, 3),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -27,23 +28,24 @@ def reach(original: Original, seed: int) -> Mapping[str, Tensor]:
     Returns:
         By the name of the stretch's end, 1 or 0 for each, shape ``[N, positions, 1, ...]``; only ends that have both.
     """
-    is_read = all(part.is_differentiable for part in original.parts)
-    if not is_read or all(value.is_floating_point() for value in original.given.values()):
+    passes = all(part.is_differentiable for part in original.parts)
+    if not passes or all(value.is_floating_point() for value in original.given.values()):
         return {}
     generator = torch.Generator().manual_seed(seed)
     together = original.samples_per_run or TOGETHER
     pieces = zip(*(torch.split(value, together) for value in original.given.values()), strict=True)
-    found = [_reached(original, dict(zip(original.given, piece, strict=True)), generator) for piece in pieces]
+    some = (replace(original, given=dict(zip(original.given, piece, strict=True))) for piece in pieces)
+    found = [_reached(each, generator) for each in some]
     whole = {name: torch.cat([each[name] for each in found]) for name in found[0]}
     return {name: reached for name, reached in whole.items() if reached.any() and not reached.all()}
 
 
-def _reached(original: Original, given: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    known, ends = dict(given), dict[str, Tensor]()
+def _reached(original: Original, generator: torch.Generator) -> dict[str, Tensor]:
+    known, ends = original.given, dict[str, Tensor]()
     for part in original.parts:
         value = part.run(part.start(known), original.floating)
         ends[part.wanted] = value if value.requires_grad else value.detach().requires_grad_()
-        known = {**given, part.wanted: ends[part.wanted]}
+        known = original.behind(part, ends[part.wanted])
     output = ends[original.parts[-1].wanted]
     combined = (torch.randn(output.shape, generator=generator).to(output.device) * output).sum()
     gradients = torch.autograd.grad(combined, list(ends.values()))
