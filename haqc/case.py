@@ -13,6 +13,7 @@ from haqc.clock import Clock
 from haqc.content import Content
 from haqc.data import Dataset
 from haqc.device import chosen, require_compiler
+from haqc.earliertrials import EarlierTrials
 from haqc.effort import Effort
 from haqc.equality import require_equal
 from haqc.fingerprint import fingerprint_of
@@ -43,6 +44,7 @@ class Case:
         samples: the data and what networks are judged by.
         plan: counts and recipes.
         agent: what the agent of the search starts with; ``None`` where it knows nothing.
+        earlier: trials of another compile; ``None`` without.
         fingerprint: everything that trials depend on.
     """
 
@@ -53,6 +55,7 @@ class Case:
     samples: Samples
     plan: Plan
     agent: LearnedAgent | None
+    earlier: EarlierTrials | None
     fingerprint: Mapping[str, Any]
 
     @classmethod
@@ -75,6 +78,7 @@ class Case:
             if request.torch_compile:
                 require_compiler(device)
             agent = None if request.agent_from is None else LearnedAgent.read(request.agent_from)
+            earlier = None if request.trials_from is None else EarlierTrials.read(request.trials_from)
             target = targets.load(request.target)
             front = Front.read(request.model)
             for sentence in remarks(front.model):
@@ -106,8 +110,10 @@ class Case:
         plan = Plan.of(request, effort, dataset, has_targets=samples.has_targets)
         if plan.long.samples:
             mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
-        fingerprint = fingerprint_of(request, problem, samples, plan, device, agent)
-        return cls(request, device, problem, mirror, samples, plan, agent, fingerprint)
+        fingerprint = fingerprint_of(request, problem, samples, plan, device, agent, earlier)
+        if earlier is not None:
+            earlier.require_same(fingerprint)
+        return cls(request, device, problem, mirror, samples, plan, agent, earlier, fingerprint)
 
 
 def _metric(request: Request, description: data.Description | None) -> Metric | None:

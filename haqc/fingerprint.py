@@ -8,6 +8,7 @@ from typing import Any
 
 from haqc import onnxfile
 from haqc.device import called
+from haqc.earliertrials import EarlierTrials
 from haqc.findings import versions
 from haqc.learnedagent import LearnedAgent
 from haqc.plan import Plan
@@ -17,7 +18,13 @@ from haqc.samples import Samples
 
 
 def fingerprint_of(
-    request: Request, problem: Problem, samples: Samples, plan: Plan, device: str, agent: LearnedAgent | None
+    request: Request,
+    problem: Problem,
+    samples: Samples,
+    plan: Plan,
+    device: str,
+    agent: LearnedAgent | None,
+    earlier: EarlierTrials | None,
 ) -> dict[str, Any]:
     """Gives everything that the trials depend on."""
     options = {
@@ -49,6 +56,7 @@ def fingerprint_of(
             "data": samples.dataset.digest,
             "target": hashlib.sha256(problem.target.text.encode()).hexdigest(),
             "agent": None if agent is None else agent.digest,
+            "earlier": None if earlier is None else earlier.digest,
         },
         "budget": [demand.text for demand in request.demands],
         "sweep": None if request.sweep is None else asdict(request.sweep),

@@ -54,6 +54,7 @@ class Trial:
             "key": self.policy.key,
             "allocator": self.allocator,
             "bits": [str(bits) for bits in self.policy.layer_bits],
+            "widths": [self.policy.widths[operand.tensor] for operand in self.policy.graph.operands],
             "cost": self.cost.to_json(),
             "accuracy": self.accuracy,
             "merit": self.merit,

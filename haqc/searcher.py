@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from haqc import stages
 from haqc.case import Case
@@ -54,7 +55,7 @@ class Searcher:
 
         Args:
             problem: the case's, or the same with another budget.
-            known: trials of the other searches.
+            known: trials of the other searches; those of an earlier compile are known in any case.
 
         Raises:
             HaqcError: no policy holds the budget; or Ctrl-C came before any within it was scored.
@@ -62,6 +63,7 @@ class Searcher:
         request = self.case.request
         seconds = math.inf if request.seconds is None else request.seconds / self.budgets
         share = math.ceil(request.evaluations / self.budgets)
+        known = [*self.earlier, *known]
         start = None if self.case.agent is None else self.case.agent.weights
         allocators = request.allocators
         options = SearchOptions(share, seed=request.seed, seconds=seconds, allocators=allocators, start=start)
@@ -70,6 +72,16 @@ class Searcher:
                 *(options, problem, self.case.samples, self.effects, self.log, self.folder, self.pool, self.ui),
                 known,
             )
+
+    @cached_property
+    def earlier(self) -> tuple[Trial, ...]:
+        """The trials of another compile, priced for this one's target."""
+        case, problem = self.case, self.case.problem
+        if case.earlier is None:
+            return ()
+        trials = case.earlier.trials(problem, case.samples.search.float_quality, case.request.seed)
+        self.ui.say(f"{len(trials)} trials of '{case.earlier.path.parent}' are known, and not evaluated again")
+        return trials
 
     def rescore(self, found: SearchResult, count: int) -> SearchResult:
         """Gives a search with the best of its finalists as its best."""

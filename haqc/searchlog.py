@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from haqc.changes import changes, told
 from haqc.errors import ResumeError
 from haqc.journal import Journal
 from haqc.result import Trial
@@ -50,16 +51,13 @@ class SearchLog:
 
     def _check(self, head: Mapping[str, Any], fingerprint: Mapping[str, Any]) -> None:
         before = head.get("fingerprint")
-        now = json.loads(json.dumps(fingerprint))
         if not isinstance(before, dict):
             raise ResumeError(f"'{self.path}' does not begin with a fingerprint; start again with --force")
-        flat_before, flat_now = _flat(before), _flat(now)
-        changed = [key for key in {**flat_before, **flat_now} if flat_before.get(key) != flat_now.get(key)]
+        changed = changes(before, fingerprint)
         if changed:
-            was, is_now = flat_before.get(changed[0]), flat_now.get(changed[0])
             raise ResumeError(
-                f"'{self.path.parent}' cannot be resumed, because {', '.join(changed)} changed "
-                f"({changed[0]} was {was!r}, is {is_now!r}); go back to it, or start again with --force"
+                f"'{self.path.parent}' cannot be resumed, because {told(changed)}; go back to it, or start again with "
+                "--force"
             )
 
     def _remember(self, entry: Mapping[str, Any]) -> None:
@@ -67,14 +65,6 @@ class SearchLog:
             self.scores[str(entry["key"])] = Score.of_json(entry)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResumeError(f"'{self.path}' holds a line that is no trial; start again with --force") from error
-
-
-def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Spreads nested options out, so that a message can name the one that changed."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
 
 
 def as_log(fingerprint: Mapping[str, Any], trials: Iterable[Trial]) -> bytes:

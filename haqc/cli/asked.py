@@ -39,6 +39,7 @@ class Asked:
     allocator: options.Allocators = None
     agent: options.Agent = "ddpg"
     agent_from: options.AgentFrom = None
+    trials_from: options.TrialsFrom = None
     weights: options.Weights = "linear"
     quantizer: options.Quantizer = "lsq"
     ranges: options.Ranges = None
@@ -97,6 +98,7 @@ class Asked:
             seconds=self.seconds,
             allocators=read_allocators(self.allocator, self.agent),
             agent_from=self.agent_from,
+            trials_from=self.trials_from,
             min_bits=self.min_bits,
             pins=pins,
             default_pins=self.default_pins,

@@ -136,6 +136,13 @@ AgentFrom = Annotated[
     Path | None,
     typer.Option(help="Folder of another compile, whose agent the search starts with.", show_default=False),
 ]
+TrialsFrom = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a compile of this model for another target or budget, whose trials the search knows.",
+        show_default=False,
+    ),
+]
 Weights = Annotated[
     Literal["linear", "kmeans"],
     typer.Option(help="linear: codes and scales; kmeans: codebooks for size budgets, activations stay float."),
