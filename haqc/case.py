@@ -44,7 +44,7 @@ class Case:
         samples: the data and what networks are judged by.
         plan: counts and recipes.
         agent: what the agent of the search starts with; ``None`` where it knows nothing.
-        earlier: trials of another compile; ``None`` without.
+        earlier: trials of other compiles.
         fingerprint: everything that trials depend on.
     """
 
@@ -55,7 +55,7 @@ class Case:
     samples: Samples
     plan: Plan
     agent: LearnedAgent | None
-    earlier: EarlierTrials | None
+    earlier: tuple[EarlierTrials, ...]
     fingerprint: Mapping[str, Any]
 
     @classmethod
@@ -78,7 +78,7 @@ class Case:
             if request.torch_compile:
                 require_compiler(device)
             agent = None if request.agent_from is None else LearnedAgent.read(request.agent_from)
-            earlier = None if request.trials_from is None else EarlierTrials.read(request.trials_from)
+            earlier = tuple(EarlierTrials.read(folder) for folder in request.trials_from)
             target = targets.load(request.target)
             front = Front.read(request.model)
             for sentence in remarks(front.model):
@@ -111,8 +111,8 @@ class Case:
         if plan.long.samples:
             mirror.require_gradients(mirror.layer_parameters(problem.graph), samples.logits)
         fingerprint = fingerprint_of(request, problem, samples, plan, device, agent, earlier)
-        if earlier is not None:
-            earlier.require_same(fingerprint)
+        for each in earlier:
+            each.require_same(fingerprint)
         return cls(request, device, problem, mirror, samples, plan, agent, earlier, fingerprint)
 
 

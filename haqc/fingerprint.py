@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,7 @@ def fingerprint_of(
     plan: Plan,
     device: str,
     agent: LearnedAgent | None,
-    earlier: EarlierTrials | None,
+    earlier: Sequence[EarlierTrials],
 ) -> dict[str, Any]:
     """Gives everything that the trials depend on."""
     options = {
@@ -56,7 +57,7 @@ def fingerprint_of(
             "data": samples.dataset.digest,
             "target": hashlib.sha256(problem.target.text.encode()).hexdigest(),
             "agent": None if agent is None else agent.digest,
-            "earlier": None if earlier is None else earlier.digest,
+            "earlier": [each.digest for each in earlier],
         },
         "budget": [demand.text for demand in request.demands],
         "sweep": None if request.sweep is None else asdict(request.sweep),

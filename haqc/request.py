@@ -71,7 +71,7 @@ class Request:
         formats: what is written, see :func:`haqc.formats.settled`; none for the usual one.
         opset: the least opset of the emitted files; ``None`` for the model's own, or 21.
         agent_from: folder of a compile whose agent the search starts with; ``None`` for one that knows nothing.
-        trials_from: folder of a compile of the same model, for another target or budget, whose trials the search knows.
+        trials_from: folders of compiles of the same model, for other targets or budgets, whose trials the search knows.
         resume, force: what to do with a folder that is not empty.
 
     Raises:
@@ -114,7 +114,7 @@ class Request:
     formats: tuple[FormatName, ...] = ()
     opset: int | None = None
     agent_from: Path | None = None
-    trials_from: Path | None = None
+    trials_from: tuple[Path, ...] = ()
     resume: bool = False
     force: bool = False
 

@@ -75,13 +75,13 @@ class Searcher:
 
     @cached_property
     def earlier(self) -> tuple[Trial, ...]:
-        """The trials of another compile, priced for this one's target."""
-        case, problem = self.case, self.case.problem
-        if case.earlier is None:
-            return ()
-        trials = case.earlier.trials(problem, case.samples.search.float_quality, case.request.seed)
-        self.ui.say(f"{len(trials)} trials of '{case.earlier.path.parent}' are known, and not evaluated again")
-        return trials
+        """The trials of other compiles, priced for this one's target; of equal policies the first."""
+        case, known = self.case, dict[str, Trial]()
+        for log in case.earlier:
+            trials = log.trials(case.problem, case.samples.search.float_quality, case.request.seed)
+            self.ui.say(f"{len(trials)} trials of '{log.path.parent}' are known, and not evaluated again")
+            known = {trial.policy.key: trial for trial in trials} | known
+        return tuple(known.values())
 
     def rescore(self, found: SearchResult, count: int) -> SearchResult:
         """Gives a search with the best of its finalists as its best."""

@@ -104,6 +104,8 @@ def test_what_does_not_fit_is_said_before_anything_is_done(
     out = tmp_path / "out"
     sentence = haqc.compile_digits(out, "--trials-from", tmp_path).sentence(2)
     assert sentence.startswith(f"'{tmp_path}' holds no trials")
+    two = "--trials-from", compiled.folder, "--trials-from", tmp_path
+    assert haqc.compile_digits(out, *two).sentence(2).startswith(f"'{tmp_path}' holds no trials")
     sentence = haqc.compile_digits(out, "--trials-from", compiled.folder, "--seed", "1").sentence(2)
     assert "say nothing about this compile, because seed changed (seed was 0, is 1)" in sentence
     assert not out.exists()

@@ -48,7 +48,7 @@ class Options(TypedDict, total=False):
     seconds: float | None
     allocators: Sequence[AllocatorName]
     agent_from: Path | None
-    trials_from: Path | None
+    trials_from: Sequence[Path]
     min_bits: int
     pins: Mapping[str, Widths]
     default_pins: bool

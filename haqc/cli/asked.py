@@ -98,7 +98,7 @@ class Asked:
             seconds=self.seconds,
             allocators=read_allocators(self.allocator, self.agent),
             agent_from=self.agent_from,
-            trials_from=self.trials_from,
+            trials_from=tuple(self.trials_from or ()),
             min_bits=self.min_bits,
             pins=pins,
             default_pins=self.default_pins,

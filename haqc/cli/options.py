@@ -137,9 +137,9 @@ AgentFrom = Annotated[
     typer.Option(help="Folder of another compile, whose agent the search starts with.", show_default=False),
 ]
 TrialsFrom = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
-        help="Folder of a compile of this model for another target or budget, whose trials the search knows.",
+        help="Folder of a compile of this model for another target or budget, whose trials are known; repeat it.",
         show_default=False,
     ),
 ]
