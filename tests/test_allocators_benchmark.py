@@ -12,7 +12,7 @@ from benchmarks.allocators.cells import CELLS, GRID, LEAST, UNIFORM, Cell, chose
 from benchmarks.allocators.effort import ALLOCATORS, GUIDED, groups, trained_on
 from benchmarks.allocators.final import measured, measured_float
 from benchmarks.allocators.ground import Ground
-from benchmarks.allocators.least import cheapest
+from benchmarks.allocators.least import cheapest, tried
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
@@ -37,7 +37,7 @@ CELL = GRID[0]
 
 def test_cells_are_those_that_are_wanted() -> None:
     assert len(GRID) == 2 * 2 * 2 * 2
-    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8 + 8
+    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8 + 8 + 8
     assert chosen(["fashion-*-W3A3"]) == (UNIFORM[2],)
     assert groups(UNIFORM[0]) == (GUIDED,)
     assert sum(groups(CELL), ()) == ALLOCATORS
@@ -137,6 +137,19 @@ def test_the_cheapest_policy_that_keeps_the_accuracy_is_found(tmp_path: Path) ->
     full = problem.baseline.energy_j
     assert row["share"] == problem.table.price(Policy(problem.graph, row["widths"])).energy_j / full
     assert row["share"] < 1.1 * min(costs) / full
+
+    other = digits("cloud")
+    policies = tried(other, content)
+    assert len(policies) == row["evaluations"]
+    count = len(scores.path.read_bytes().splitlines())
+    shared = cheapest(other, "energy", scores, sensitivity, SearchOptions(12, allocators=("uniform",)), policies)
+    own = shared["allocators"]["minimise"]
+    kept = [other.table.price(each).energy_j for each in policies if each.widths[tensor] >= 6]
+    assert kept
+    assert own["share"] <= min(kept) / other.baseline.energy_j
+    assert own["evaluations"] == len(tried(other, shared)) <= 12
+    assert not {each.key for each in tried(other, shared)} & {each.key for each in policies}
+    assert len(scores.path.read_bytes().splitlines()) <= count + 12
 
     lost = Scores(tmp_path / "lost.jsonl", lambda widths: same(90.0 if set(widths.values()) == {8} else 10.0))
     content = cheapest(problem, "energy", lost, sensitivity, SearchOptions(6, allocators=("greedy",)))

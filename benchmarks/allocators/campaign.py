@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks.allocators.cells import Cell
+from benchmarks.allocators.cells import LEAST, Cell
 from benchmarks.allocators.effort import EVALUATIONS, GUIDED, LONG_EVALUATIONS, trained_on
 from benchmarks.allocators.final import measured, measured_float, recipe_of, scored_by
 from benchmarks.allocators.ground import Ground
-from benchmarks.allocators.least import cheapest
+from benchmarks.allocators.least import cheapest, tried
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
@@ -52,10 +53,19 @@ class Campaign:
         ground, scores = self.ground(cell.network), self._scores_of(cell)
         options = SearchOptions(evaluations, seed=seed, allocators=names)
         if cell.is_least:
-            found = cheapest(ground.priced(cell.target), cell.metric, scores, ground.sensitivity, options)
+            problem = ground.priced(cell.target)
+            earlier = chain.from_iterable(tried(problem, one) for one in self._earlier(cell, seed))
+            found = cheapest(problem, cell.metric, scores, ground.sensitivity, options, earlier)
         else:
             found = searched(ground.problem(cell), scores, ground.sensitivity, ground.float_accuracy, options)
         return {**found, "score_s": scores.mean_s}
+
+    def _earlier(self, cell: Cell, seed: int) -> Iterator[dict[str, Any]]:
+        """Yields what the searches for each target by itself came to, where a cell knows their trials."""
+        if cell.is_shared:
+            for one in LEAST:
+                if (one.network, one.metric) == (cell.network, cell.metric):
+                    yield self.search(one, seed, GUIDED)
 
     def measure(self, cell: Cell, found: dict[str, Any]) -> None:
         """Trains and measures what each allocator found; a policy is trained once, whoever found it.

@@ -18,6 +18,9 @@ UNIFORM_LEVELS = ("W3A3", "W2A4")
 LEAST_LEVEL = "least"
 """No budget: the least cost that keeps the accuracy."""
 
+SHARED_LEVEL = "shared"
+"""The same, where what was tried for every target is known at the start, as with ``--trials-from``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -28,7 +31,7 @@ class Cell:
         target: a built-in target.
         metric: what the budget limits.
         level: how much is allowed: one of :data:`SHARES` or :data:`UNIFORM_LEVELS`, or a share of 8/8;
-            :data:`LEAST_LEVEL` where the cost is made small instead.
+            :data:`LEAST_LEVEL` or :data:`SHARED_LEVEL` where the cost is made small instead.
     """
 
     network: str
@@ -49,7 +52,12 @@ class Cell:
     @property
     def is_least(self) -> bool:
         """Whether its cost is made small under a limit of what is lost."""
-        return self.level == LEAST_LEVEL
+        return self.level in (LEAST_LEVEL, SHARED_LEVEL)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether what was tried for other targets is known."""
+        return self.level == SHARED_LEVEL
 
     @property
     def is_headline(self) -> bool:
@@ -82,7 +90,9 @@ HEADLINE = tuple(
 LEAST = tuple(replace(cell, level=LEAST_LEVEL) for cell in GRID if cell.level == "30")
 """Each target's cheapest policy of equal accuracy, to be priced on the other."""
 
-CELLS = (*GRID, *UNIFORM, *OTHERS, *HEADLINE, *LEAST)
+SHARED = tuple(replace(cell, level=SHARED_LEVEL) for cell in LEAST)
+
+CELLS = (*GRID, *UNIFORM, *OTHERS, *HEADLINE, *LEAST, *SHARED)
 
 LONG = tuple(
     cell

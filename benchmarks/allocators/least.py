@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmarks.allocators.searching import Stopwatch, row, within
 from haqc.budget import Demand
 from haqc.passes.search import Attempt, SearchOptions, cheapest_kept, minimise
 from haqc.passes.search.minimise import STEPS
+from haqc.policy import Policy
 from haqc.problem import Problem
 from haqc.result import Trial
 
@@ -65,6 +67,7 @@ def cheapest(
     scores: Scores,
     sensitivity: dict[tuple[str, int], float],
     options: SearchOptions,
+    earlier: Iterable[Policy] = (),
 ) -> dict[str, Any]:
     """Gives the content of a cell's file: the cheapest policy that was found of those that keep the accuracy.
 
@@ -74,13 +77,31 @@ def cheapest(
         scores: gives what policies score.
         sensitivity: the output error of each operand alone at each width.
         options: allowances of all budgets together, and the seed.
+        earlier: what was tried for other targets; it counts as no evaluation.
     """
     (reference,) = scores([problem.space.uniform(8, 8)])
     each = replace(options, evaluations=-(-options.evaluations // STEPS))
-    halving = Halving(problem, metric, scores, sensitivity, each, reference.accuracy, Stopwatch(scores))
+    watch, known = Stopwatch(scores), _known(problem, scores, earlier, reference.accuracy, options.seed)
+    halving = Halving(problem, metric, scores, sensitivity, each, reference.accuracy, watch, dict(known))
     least = cheapest_kept(minimise(*problem.range_of(metric), MAX_DROP, halving), MAX_DROP)
     content = {"budget": f"{MAX_DROP:g} point lost", "seed": options.seed}
     if least is None or least.found is None:
         return {**content, "infeasible": "nothing that was tried keeps the accuracy"}
     own_s = sum(halving.watch.own_s.values())
-    return {**content, "allocators": {NAME: row(least.found, least.cost, len(halving.known), own_s)}}
+    tried = [list(trial.policy.widths.values()) for key, trial in halving.known.items() if key not in known]
+    return {**content, "allocators": {NAME: row(least.found, least.cost, len(tried), own_s)}, "tried": tried}
+
+
+def tried(problem: Problem, content: Mapping[str, Any]) -> list[Policy]:
+    """Gives the policies that a cell's file says were tried."""
+    tensors = [choice.operand.tensor for choice in problem.space.choices]
+    return [Policy(problem.graph, dict(zip(tensors, widths, strict=True))) for widths in content.get("tried", ())]
+
+
+def _known(
+    problem: Problem, scores: Scores, policies: Iterable[Policy], reference: float, seed: int
+) -> dict[str, Trial]:
+    distinct = {policy.key: policy for policy in policies}
+    found = zip(distinct.items(), scores(list(distinct.values())), strict=True)
+    price = problem.table.price
+    return {key: Trial.of(each, price(each), score, reference, "earlier", seed) for (key, each), score in found}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from benchmarks.allocators.cells import GRID, LEAST, SEEDS, Cell
+from benchmarks.allocators.cells import GRID, LEAST, SEEDS, SHARED, Cell
 from benchmarks.allocators.effort import MAX_DROP
 from benchmarks.allocators.ground import Ground
 from benchmarks.allocators.least import NAME
@@ -20,7 +20,7 @@ Prices = dict[str, dict[str, float]]
 
 def searched_for_two(results: Results) -> Iterator[tuple[Cell, int, Found]]:
     """Yields what was searched for one of the two targets: the agent's policies, and those of least cost."""
-    for cell in (*GRID, *LEAST):
+    for cell in (*GRID, *LEAST, *SHARED):
         for seed in SEEDS:
             found = results.cell(cell, seed)
             own = found.get(NAME if cell.is_least else AGENT) if isinstance(found, dict) else None
@@ -81,4 +81,5 @@ def _row(
     figures = (f"{accuracy:.2f}", f"{difference:+.2f} ± {error:.2f}")
     shares = (f"{share:.4f}" for target in costs for share in costs[target])
     limit = f"{MAX_DROP:g} point lost" if cell.is_least else f"{cell.level} %"
+    limit += ", trials shared" if cell.is_shared else ""
     return (f"{cell.network}, {cell.metric}, {limit}", str(seed), *figures, *shares, verdict)
