@@ -34,10 +34,10 @@ demo: $(READY)  ## compiles the digits example to half of its 8-bit energy
 	$(BIN)/haqc compile models/digits.onnx --target edge --budget energy=0.5 --force --out build/digits.haqc
 
 test: $(READY)  ## runs the whole suite, as CI does
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: lint  ## lints, checks types, and runs the quick tests: under two minutes
-	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow'
 
 lint: $(READY)  ## lints and checks types
 	$(BIN)/ruff check .

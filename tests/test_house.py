@@ -28,6 +28,7 @@ LAYERS = tuple(
         """
         budget
         calibration
+        changes
         channelstatistics
         clock
         codes
@@ -107,6 +108,7 @@ LAYERS = tuple(
         case
         check
         compiler
+        earliertrials
         emitted
         enlarge
         equality
