@@ -7,7 +7,7 @@ is exact (Xiao et al., ICML 2023; the factors of a sum as in Wei et al., NeurIPS
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -31,34 +31,61 @@ def smooth(model: ir.Model, largest: Mapping[str, np.ndarray]) -> ir.Model | Non
         largest: largest magnitude of each channel of the tensors of :func:`smoothable`.
     """
     copy = model.clone()
-    is_changed = False
+    is_changed, taken = False, _names(copy.graph)
     for place in list(places(copy)):
         factor = factors(largest[str(place.tensor.name)], has_weights=bool(place.rows))
         if (factor != 1).any():
-            _scale(copy.graph, place, factor)
+            _scale(copy.graph, place, factor, taken)
             is_changed = True
     return copy if is_changed else None
 
 
-def _scale(graph: ir.Graph, place: Place, factor: np.ndarray) -> None:
+def _names(graph: ir.Graph) -> set[str]:
+    """Gives the names of everything in a graph, bodies of control flow included."""
+    nodes = [*graph.all_nodes()]
+    values = {str(value.name) for node in nodes for value in (*node.inputs, *node.outputs) if value is not None}
+    return values | {str(node.name) for node in nodes} | {str(v.name) for v in graph.inputs} | {*graph.initializers}
+
+
+def _scale(graph: ir.Graph, place: Place, factor: np.ndarray, taken: set[str]) -> None:
     for constant in place.columns:
         _set(constant, _array(constant) / factor)
     for weight in place.rows:
         _set(weight, _array(weight) * factor[:, None])
-    if not place.sums:
-        return
-    name = f"{place.tensor.name}_scaled"
-    constant = ir.Value(name=f"{name}_factors", const_value=ir.tensor(factor), shape=ir.Shape(factor.shape),
-                        type=ir.TensorType(ir.DataType.FLOAT))  # fmt: skip
+    if not place.columns:
+        readers = list(place.tensor.uses())
+        _multiply(graph, place.tensor, 1 / factor, readers, _free(f"{place.tensor.name}_smoothed", taken))
+    if place.sums:
+        _multiply(graph, place.tensor, factor, place.sums, _free(f"{place.tensor.name}_scaled", taken))
+
+
+def _multiply(
+    graph: ir.Graph, tensor: ir.Value, factor: np.ndarray, readers: Iterable[tuple[ir.Node, int]], name: str
+) -> None:
+    """Has some readers of a tensor read its product with a factor for each channel, which gets a name."""
+    constant = ir.Value(
+        name=f"{name}_factors",
+        const_value=ir.tensor(factor),
+        shape=ir.Shape(factor.shape),
+        type=ir.TensorType(ir.DataType.FLOAT),
+    )
     graph.register_initializer(constant)
-    product = ir.node("Mul", [place.tensor, constant], name=f"{name}_product", num_outputs=1)
+    product = ir.node("Mul", [tensor, constant], name=f"{name}_product", num_outputs=1)
     result = product.outputs[0]
-    result.name, result.shape, result.type = name, place.tensor.shape, place.tensor.type
-    producer = place.tensor.producer()
+    result.name, result.shape, result.type = name, tensor.shape, tensor.type
+    producer = tensor.producer()
     assert producer is not None
     graph.insert_after(producer, product)
-    for node, index in place.sums:
+    for node, index in readers:
         node.replace_input_with(index, result)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Gives a name that nothing has, nor what is named after it, and takes it."""
+    while not taken.isdisjoint((name, f"{name}_factors", f"{name}_product")):
+        name += "_"
+    taken.update((name, f"{name}_factors", f"{name}_product"))
+    return name
 
 
 def _array(value: ir.Value) -> np.ndarray:

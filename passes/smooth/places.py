@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+CURVED = ("Gelu", "Swish", "Mish", "HardSwish", "Elu", "Celu", "Selu", "Softplus")
+"""Activation functions that have no bound, and through which no factor passes."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -14,7 +17,8 @@ class Place:
 
     Attributes:
         tensor: the tensor.
-        columns: constants whose last axis makes its channels; they are divided.
+        columns: constants whose last axis makes its channels; they are divided. Without any, a product with the
+            inverses of the factors comes behind the tensor, and its readers read that.
         rows: weights of the products that read it, whose first axis are its channels; they are multiplied.
         sums: the sums that read it, and at which place; they read a product with the factors instead.
     """
@@ -26,16 +30,16 @@ class Place:
 
 
 def places(model: ir.Model) -> Iterator[Place]:
-    """Yields the places of a cleaned model: behind a LayerNormalization, and behind a MatMul with a bias.
+    """Yields the places of a cleaned model: behind a LayerNormalization, a MatMul with a bias, or a curved activation.
 
-    What reads such a tensor are products with constant matrices and sums, at least one of them; other readers rule it
-    out, and so do constants with several readers.
+    What reads such a tensor are products with constant matrices and sums, at least one of them, and behind an
+    activation only products; other readers rule it out, and so do constants with several readers.
     """
     for node in model.graph:
-        columns = _columns(node)
-        if columns and not node.outputs[0].is_graph_output():
+        columns, is_curved = _columns(node), _is_curved(node)
+        if (columns or is_curved) and not node.outputs[0].is_graph_output():
             place = _place(node.outputs[0], columns)
-            if place is not None:
+            if place is not None and not (is_curved and place.sums):
                 yield place
 
 
@@ -55,6 +59,17 @@ def _columns(node: ir.Node) -> tuple[ir.Value, ...]:
     length = {value.shape[-1] for value in constants if value.shape}
     is_whole = len(length) == 1 and all(_is_own(value) for value in constants) and _rank(constants[-1]) == 1
     return constants if is_whole else ()
+
+
+def _is_curved(node: ir.Node) -> bool:
+    """Whether a node is a curved activation function, or the last step of one.
+
+    A product is one where neither side is a constant vector: x * sigmoid(x), a gate, or the end of a Gelu's formula.
+    """
+    if node.domain or node.op_type not in (*CURVED, "Mul"):
+        return False
+    constants = [value.const_value for value in node.inputs if value is not None and value.const_value is not None]
+    return all(constant.size == 1 for constant in constants)
 
 
 def _place(tensor: ir.Value, columns: tuple[ir.Value, ...]) -> Place | None:

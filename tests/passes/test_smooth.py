@@ -36,6 +36,26 @@ def outlying(*, reads_mean: bool = False) -> ModelProto:
     return b.model({"x": (5, 8)}, {"y": (5, 4)})
 
 
+def curved(form: str, *, is_summed: bool = False) -> ModelProto:
+    """A feed-forward block whose activation function gives one channel forty times the others."""
+    b = Builder()
+    gain = np.where(np.arange(8) == OUTLIER, 40.0, 1.0)
+    wide = b.node("Mul", [b.node("Add", ["x", b.weight("b0", 8)], "shifted"), b.constant("gain", gain)], "wide")
+    if form == "Gelu":
+        active = b.node("Gelu", [wide], "active")
+    elif form == "formula":
+        erf = b.node("Erf", [b.node("Div", [wide, b.constant("root", np.sqrt(2.0))], "divided")], "erf")
+        both = b.node("Mul", [wide, b.node("Add", [erf, b.constant("one", np.ones(()))], "more")], "both")
+        active = b.node("Mul", [both, b.constant("half", np.full((), 0.5))], "active")
+    else:
+        active = b.node("Mul", [wide, b.node("Sigmoid", [wide], "gate")], "active")
+    narrow = b.node("MatMul", [active, b.weight("w", 8, 8)], "narrow")
+    if is_summed:
+        narrow = b.node("Add", [narrow, active], "total")
+    b.node("MatMul", [narrow, b.weight("w3", 8, 4)], "y")
+    return b.model({"x": (5, 8)}, {"y": (5, 4)})
+
+
 def _largest(model: ir.Model, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Gives the largest magnitude of each channel of some tensors."""
     exposed = model.clone()
@@ -80,6 +100,39 @@ def test_the_model_given_is_not_changed() -> None:
 def test_tensors_that_other_operators_read_stay() -> None:
     assert smoothable(clean(ir.from_proto(outlying()))) == ("first", "narrow", "last")
     assert smoothable(clean(ir.from_proto(outlying(reads_mean=True)))) == ("narrow", "last")
+
+
+@pytest.mark.parametrize("form", ["Gelu", "formula", "gate"])
+def test_behind_a_curved_activation_a_product_takes_the_outlier_out(form: str) -> None:
+    model = clean(ir.from_proto(curved(form)))
+    assert smoothable(model) == ("active",)
+    even = _even(model)
+    np.testing.assert_allclose(_output(even), _output(model), rtol=1e-5, atol=1e-5)
+    before, after = _largest(model, ("active",)), _largest(even, ("active", "active_smoothed"))
+    np.testing.assert_array_equal(after["active"], before["active"])
+    assert before["active"][OUTLIER] / after["active_smoothed"][OUTLIER] in (2, 4)
+    np.testing.assert_array_equal(*(np.delete(each, OUTLIER) for each in (after["active_smoothed"], before["active"])))
+    operands = {operand.tensor for operand in parse(bind(even), "block").operands}
+    assert "active_smoothed" in operands
+    assert "active" not in operands
+    prepared = Prepared.of(ir.to_proto(even))
+    quantised = prepared.quantise(prepared.random_policy(0))
+    assert verify(quantised.emit(), quantised.network.probe(quantised.inputs())).ok
+
+
+def test_an_activation_that_a_sum_reads_stays() -> None:
+    assert smoothable(clean(ir.from_proto(curved("Gelu", is_summed=True)))) == ()
+
+
+def test_names_that_are_taken_already_are_left_to_those_that_have_them() -> None:
+    content = curved("Gelu")
+    for node in content.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = "active_smoothed_factors" if name == "w3" else name
+    (weight,) = (each for each in content.graph.initializer if each.name == "w3")
+    weight.name = "active_smoothed_factors"
+    model = clean(ir.from_proto(content))
+    np.testing.assert_allclose(_output(_even(model)), _output(model), rtol=1e-5, atol=1e-5)
 
 
 def test_a_scaled_tensor_has_one_quantiser_and_the_sum_reads_its_codes() -> None:
