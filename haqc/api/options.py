@@ -47,8 +47,8 @@ class Options(TypedDict, total=False):
     evaluations: int
     seconds: float | None
     allocators: Sequence[AllocatorName]
-    agent_from: Path | None
-    trials_from: Sequence[Path]
+    agent_from: str | Path | None
+    trials_from: str | Path | Sequence[str | Path]
     min_bits: int
     pins: Mapping[str, Widths]
     default_pins: bool
@@ -127,6 +127,11 @@ def asked(
         given[name] = {pattern: read_widths(widths) for pattern, widths in given[name].items()}
     for name in {"allocators", "formats", "same_bits", "keep_float"} & {*given}:
         given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+    if given.get("agent_from") is not None:
+        given["agent_from"] = Path(given["agent_from"])
+    if "trials_from" in given:
+        folders = given["trials_from"]
+        given["trials_from"] = tuple(map(Path, (folders,) if isinstance(folders, str | Path) else folders))
     for name in [name for name in CHOICES if name in given]:
         _check_choice(name, given[name])
     if "allocators" in given:

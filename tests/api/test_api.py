@@ -109,6 +109,9 @@ def test_options_are_the_fields_of_a_request() -> None:
         ((DIGITS, "edge", "energy=0.5"), {"pins": {"*": "9/9"}}, PolicyError, "bits '9/9' are malformed"),
         ((DIGITS, "edge", "energy=0.5"), {"at_least": {"no": 4}}, PolicyError, "--at-least 'no' matches no layer"),
         ((DIGITS, "edge", "energy=0.5"), {"same_bits": "block"}, PolicyError, "--same-bits 'block' matches no layer"),
+        ((DIGITS, "edge", "energy=0.5"), {"agent_from": "nowhere"}, DataError, "'nowhere' holds no agent"),
+        ((DIGITS, "edge", "energy=0.5"), {"trials_from": "nowhere"}, DataError, "'nowhere' holds no trials"),
+        ((DIGITS, "edge", "energy=0.5"), {"trials_from": [Path("none")]}, DataError, "'none' holds no trials"),
         ((DIGITS, "edge", "energy=0.01"), SHORT, InfeasibleBudget, "smallest"),
     ],
 )
