@@ -9,6 +9,8 @@ WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 READY := .venv/.ready
+# Idle workers take tests from busy ones: a few tests take minutes.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,10 +36,10 @@ demo: $(READY)  ## compiles the digits example to half of its 8-bit energy
 	$(BIN)/haqc compile models/digits.onnx --target edge --budget energy=0.5 --force --out build/digits.haqc
 
 test: $(READY)  ## runs the whole suite, as CI does
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(PYTEST)
 
 check: lint  ## lints, checks types, and runs the quick tests: under two minutes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: $(READY)  ## lints and checks types
 	$(BIN)/ruff check .

@@ -87,9 +87,9 @@ def cheapest(
     content = {"budget": f"{MAX_DROP:g} point lost", "seed": options.seed}
     if least is None or least.found is None:
         return {**content, "infeasible": "nothing that was tried keeps the accuracy"}
-    own_s = sum(halving.watch.own_s.values())
-    tried = [list(trial.policy.widths.values()) for key, trial in halving.known.items() if key not in known]
-    return {**content, "allocators": {NAME: row(least.found, least.cost, len(tried), own_s)}, "tried": tried}
+    own = [list(trial.policy.widths.values()) for key, trial in halving.known.items() if key not in known]
+    found = row(least.found, least.cost, len(own), sum(watch.own_s.values()))
+    return {**content, "allocators": {NAME: found}, "tried": own}
 
 
 def tried(problem: Problem, content: Mapping[str, Any]) -> list[Policy]:

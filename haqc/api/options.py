@@ -125,13 +125,11 @@ def asked(
     given: dict[str, Any] = dict(options)
     for name in {"pins", "at_least"} & {*given}:
         given[name] = {pattern: read_widths(widths) for pattern, widths in given[name].items()}
-    for name in {"allocators", "formats", "same_bits", "keep_float"} & {*given}:
-        given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+    for name in {"allocators", "formats", "same_bits", "keep_float", "trials_from"} & {*given}:
+        given[name] = (given[name],) if isinstance(given[name], str | Path) else tuple(given[name])
+    given["trials_from"] = tuple(map(Path, given.get("trials_from", ())))
     if given.get("agent_from") is not None:
         given["agent_from"] = Path(given["agent_from"])
-    if "trials_from" in given:
-        folders = given["trials_from"]
-        given["trials_from"] = tuple(map(Path, (folders,) if isinstance(folders, str | Path) else folders))
     for name in [name for name in CHOICES if name in given]:
         _check_choice(name, given[name])
     if "allocators" in given:
