@@ -37,6 +37,15 @@ _BUDGETS = frozenset({"budget", "sweep", "minimise"})
 _ADVICE = "name the folder of a compile of the same model with the same data, or leave --trials-from out"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A trial as it stands in a log: the widths of all tensors in the graph's order, its policy's key, its score."""
+
+    widths: tuple[int, ...]
+    key: str
+    score: Score
+
+
 @dataclass(frozen=True, eq=False)
 class EarlierTrials:
     """What a log says.
@@ -44,13 +53,13 @@ class EarlierTrials:
     Attributes:
         path: the log.
         fingerprint: what its trials depend on.
-        entries: its trials, as they stand there.
+        lines: its trials; of which model is not known yet.
         digest: of the file.
     """
 
     path: Path
     fingerprint: Mapping[str, Any]
-    entries: Sequence[Mapping[str, Any]]
+    lines: Sequence[Line]
     digest: str
 
     @classmethod
@@ -58,7 +67,7 @@ class EarlierTrials:
         """Reads the log that a compile or a sweep left in its folder; a half-written last line is left out.
 
         Raises:
-            DataError: there is none, or it is no log.
+            DataError: there is none, it is no log, or a line of it is no trial.
         """
         path = folder / LOG
         if not path.is_file():
@@ -73,7 +82,7 @@ class EarlierTrials:
         fingerprint = head.get("fingerprint")
         if not isinstance(fingerprint, dict):
             raise DataError(f"'{path}' does not begin with a fingerprint; {_ADVICE}")
-        return cls(path, fingerprint, entries, digest)
+        return cls(path, fingerprint, [_line(path, at, entry) for at, entry in enumerate(entries, 2)], digest)
 
     def require_same(self, fingerprint: Mapping[str, Any]) -> None:
         """Makes sure that the policies would score the same now.
@@ -109,16 +118,28 @@ class EarlierTrials:
 
     def _scored(self, space: Space) -> Iterator[tuple[Policy, Score]]:
         tensors = [operand.tensor for operand in space.graph.operands]
-        for line, entry in enumerate(self.entries, 2):
-            try:
-                policy = Policy(space.graph, dict(zip(tensors, entry["widths"], strict=True)))
-                score = Score.of_json(entry)
-                is_true = policy.key == entry["key"]
-            except (KeyError, TypeError, ValueError, OverflowError):
-                is_true = False
-            if not is_true:
-                raise DataError(f"line {line} of '{self.path}' is no trial of this model by this version; {_ADVICE}")
-            yield policy, score
+        for at, line in enumerate(self.lines, 2):
+            if len(line.widths) != len(tensors):
+                raise _no_trial(self.path, at)
+            policy = Policy(space.graph, dict(zip(tensors, line.widths, strict=True)))
+            if policy.key != line.key:
+                raise _no_trial(self.path, at)
+            yield policy, line.score
+
+
+def _line(path: Path, at: int, entry: Mapping[str, Any]) -> Line:
+    """Reads what can be read without the graph, before anything is computed."""
+    try:
+        widths = tuple(entry["widths"])
+        if not all(type(bits) is int for bits in widths):
+            raise TypeError
+        return Line(widths, str(entry["key"]), Score.of_json(entry))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _no_trial(path, at) from error
+
+
+def _no_trial(path: Path, at: int) -> DataError:
+    return DataError(f"line {at} of '{path}' is no trial of this model by this version; {_ADVICE}")
 
 
 def _bearing(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,6 +98,17 @@ def test_a_line_that_is_no_trial_is_named(
     assert not jobs.count("score")
 
 
+def test_a_damaged_line_is_said_before_anything_is_written(
+    haqc: CommandLine, compiled: Compiled, tmp_path: Path
+) -> None:
+    head, first, *others = entries_of(compiled.folder)
+    for number, damage in enumerate([{"merit": "high"}, {"widths": None}, {"widths": ["8"]}, {"widths": [True]}]):
+        damaged = written(tmp_path / f"damaged{number}", [head, first | damage, *others])
+        sentence = haqc.compile_digits(tmp_path / "out", "--trials-from", damaged).sentence(2)
+        assert sentence.startswith(f"line 2 of '{damaged / 'search.jsonl'}' is no trial")
+        assert not (tmp_path / "out").exists()
+
+
 def test_what_does_not_fit_is_said_before_anything_is_done(
     haqc: CommandLine, jobs: Any, compiled: Compiled, tmp_path: Path
 ) -> None:
