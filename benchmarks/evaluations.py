@@ -96,6 +96,7 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
         middle=Recipe(0),
         long=Recipe(0),
         fitting=Fitting(0),
+        closing=Recipe(0),
         seed=0,
     )
     return bench, space

@@ -26,6 +26,9 @@ FINALISTS = 8
 FINALIST_FACTOR = 8
 """Length of that fine-tune, in short ones."""
 
+CLOSING_FACTOR = 2
+"""Samples on which a reconstructed network is distilled, for each on which its stretches are fitted."""
+
 LABEL_SHARE = 0.8
 """Share of the labels' loss where nothing else is asked for."""
 
@@ -42,8 +45,10 @@ class Plan:
         start: recipe for the float network that everything else starts from and learns from; of 0 samples where there
             is nothing to learn but what the original network says.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
-        final_samples: training samples of the winner's fine-tune; with 0 it gets the short one.
-        fitting: of the winner's reconstruction where it is not fine-tuned; of no samples where it is.
+        final_samples: training samples of the winner's fine-tune; with 0 it gets the short one. Of the distillation
+            behind its reconstruction, where there is one instead.
+        fitting, closing: of the winner's reconstruction where it is not fine-tuned, and of the distillation behind
+            that; of no samples where it is.
     """
 
     effort: Effort
@@ -53,10 +58,11 @@ class Plan:
     long: Recipe
     final_samples: int
     fitting: Fitting
+    closing: Recipe
 
     @classmethod
     def of(cls, request: Request, effort: Effort, dataset: Dataset, *, has_targets: bool) -> Plan:
-        """Settles what the request leaves open: without labels, nothing is trained.
+        """Settles what the request leaves open: without labels, the winner is reconstructed and distilled.
 
         Args:
             request: what was asked for.
@@ -80,7 +86,13 @@ class Plan:
         first, last = request.finetune, request.final_finetune
         if first is None:
             first = effort.short if has_targets else 0
-        if last is None:
+        share = (LABEL_SHARE if request.label_share is None else request.label_share) if has_targets else 0.0
+        usual = effort.reconstruct if request.quantiser == "lsq" else 0
+        wanted = usual if request.reconstruct is None else request.reconstruct
+        recovers = wanted > 0 and first == 0 and share == 0
+        if last is None and recovers:
+            last = CLOSING_FACTOR * wanted if request.finetune is None else 0
+        elif last is None:
             is_wanted = has_targets if request.finetune is None else request.finetune > 0
             last = min(effort.long, max(FEWEST_LONG, LONG_EPOCHS * len(dataset.train))) if is_wanted else 0
 
@@ -88,13 +100,11 @@ class Plan:
             """Gives a training batch: as asked, but so that an epoch has a few and memory holds it."""
             return min(size, effort.step, max(4, len(dataset.train) // 8))
 
-        usual = effort.reconstruct if request.quantiser == "lsq" else 0
-        wanted = usual if request.reconstruct is None else request.reconstruct
-        share = (LABEL_SHARE if request.label_share is None else request.label_share) if has_targets else 0.0
         any_length = Recipe(0, label_share=share)
         short = replace(any_length, samples=first, batch=batch(16), relative_rate=0.002, step_rate=0.003)
         start = replace(any_length, samples=last // 2, batch=batch(64), checkpoints=CHECKPOINTS)
-        long = replace(start, samples=last, relative_rate=0.004) if last else short
+        final = replace(start, samples=last, relative_rate=0.004)
+        long = final if last and not recovers else short
         middle = min(FINALIST_FACTOR * short.samples, long.samples)
         middle = middle if middle > short.samples else 0
         return cls(
@@ -105,4 +115,5 @@ class Plan:
             long=long,
             final_samples=last,
             fitting=Fitting(0 if long.samples else wanted, batch=batch(32)),
+            closing=replace(final, batch=batch(32), step_rate=0.001, second_decay=0.999) if recovers else any_length,
         )

@@ -79,6 +79,7 @@ def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) ->
         middle=plan.middle,
         long=plan.long,
         fitting=plan.fitting,
+        closing=plan.closing,
         seed=request.seed,
     )
 

@@ -181,7 +181,8 @@ def recover_winners(
     if not bench.fitting.samples:
         return {}
     weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
-    samples = bench.fitting.samples * len(stretches(mirror, bench.logits, weights, bench.train))
+    parts = len(stretches(mirror, bench.logits, weights, bench.train))
+    samples = (bench.fitting.samples + bench.closing.samples) * parts
     tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
     return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from haqc.data.split import Split
-from haqc.errors import DataError
+from haqc.errors import DataError, ModelError
 from haqc.graph import Graph
 from haqc.metrics import Metric
 from haqc.mirror.inference import Inference
@@ -91,6 +91,7 @@ def fine_tune(
 
     Raises:
         DataError: the loss became NaN or infinite.
+        ModelError: no gradient passes from the logits to anything that is trained.
     """
     if recipe.samples <= 0:
         return
@@ -115,6 +116,11 @@ def fine_tune(
         loss = _loss(student, torch.from_numpy(teacher[index]).to(student.device), aim, recipe)
         if not torch.isfinite(loss):
             raise DataError("the loss became infinite or NaN while fine-tuning; check the data's scaling")
+        if not loss.requires_grad:
+            raise ModelError(
+                f"no gradient passes from '{logits}' to the layers, so nothing can be trained; cut off what rounds or "
+                "chooses at the model's end, or compile without training: --finetune 0"
+            )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, recipe.clip_norm)
@@ -165,7 +171,7 @@ class Aim:
 
 def _loss(student: Tensor, teacher: Tensor, aim: Aim, recipe: Recipe) -> Tensor:
     soft = _distillation(student, teacher, aim.class_axis, recipe.temperature)
-    if aim.targets is None:
+    if aim.targets is None or not recipe.label_share:
         return soft
     hard = _label_loss(student, torch.from_numpy(aim.targets).to(student.device), aim.class_axis)
     return recipe.label_share * hard + (1 - recipe.label_share) * soft

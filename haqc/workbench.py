@@ -19,6 +19,7 @@ from haqc import sensitivity
 from haqc.calibration import Calibration
 from haqc.content import Content
 from haqc.data.split import Split
+from haqc.distil import Lessons, distil
 from haqc.effect import Share
 from haqc.graph import Graph
 from haqc.judge import Judge
@@ -26,7 +27,7 @@ from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror, State
 from haqc.policy import Policy
 from haqc.prefix import Prefixes
-from haqc.reconstruct import Fitting, correct, level, reconstruct
+from haqc.reconstruct import Fitting, correct, level, reconstruct, stretches
 from haqc.recovery import Recovery
 from haqc.score import Score
 from haqc.sensitivity import Exact
@@ -53,7 +54,8 @@ class Bench:
         probe: a few training samples for sensitivities.
         run: samples that run forward together at most.
         short, middle, long: recipes for the search, for its finalists, and for the winner.
-        fitting: of a winner that is not fine-tuned.
+        fitting, closing: of a winner that is not fine-tuned: how its stretches are fitted, and how the whole network is
+            distilled behind that.
         seed: of everything random in a job.
         start: the parameters every job begins with, by initialiser, where they are not the model's own.
         device: torch's name of what networks run on.
@@ -73,6 +75,7 @@ class Bench:
     middle: Recipe
     long: Recipe
     fitting: Fitting
+    closing: Recipe
     seed: int
     start: Mapping[str, np.ndarray] = field(default_factory=dict)
     device: str = "cpu"
@@ -133,9 +136,11 @@ class Worker:
         best, tried = _Best(before, plain), dict[str, float]()
 
         def offer(name: str) -> None:
-            tried[name] = self._quality(network)
-            best.offer(tried[name], network.state)
+            score = self._quality(network)
+            tried[name] = max(score, tried.get(name, score))
+            best.offer(score, network.state)
 
+        lessons = self._lessons()
         learned = network, self._start, bench.logits, bench.train
         level(*learned)
         offer("levelled biases")
@@ -147,8 +152,22 @@ class Worker:
         network.load(plain)
         done = reconstruct(*learned, bench.fitting, bench.seed, advance)
         offer("reconstructed")
+        if lessons is not None:
+            parts = len(stretches(self.mirror, bench.logits, {**network.weights, **network.codebooks}, bench.train))
+            distil(
+                *(network, lessons, bench.judge.metric, bench.closing, bench.seed),
+                advance=lambda samples: advance(samples * parts),  # each passes all stretches
+                checkpoint=lambda: offer("reconstructed, then distilled"),
+            )
         assert best.state is not None
         return Tuned(best.state, best.score, Recovery(done, before, tried))
+
+    def _lessons(self) -> Lessons | None:
+        """Asks the float network, which the mirror must be; ``None`` where nothing is distilled."""
+        bench = self.bench
+        if not bench.closing.samples:
+            return None
+        return Lessons.of(self.mirror, bench.logits, bench.train, bench.closing.samples, bench.run)
 
     def tune_float(self, advance: Advance) -> Tuned:
         """Gives the float network after the same long fine-tune."""

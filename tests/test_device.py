@@ -64,6 +64,7 @@ def bench(prepared: Prepared) -> Bench:
         middle=Recipe(32, 16),
         long=Recipe(64, 16, checkpoints=2),
         fitting=Fitting(32, batch=16),
+        closing=Recipe(32, 16, checkpoints=1),
         seed=3,
     )
 

@@ -74,6 +74,7 @@ LAYERS = tuple(
         datasheet
         device
         ddpg
+        distil
         findings
         folder
         fused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,12 +61,42 @@ def test_with_distillation_alone_the_original_teaches(dataset: Dataset) -> None:
     assert (plan.long.samples, plan.long.label_share, plan.short.label_share) == (60_000, 0.0, 0.0)
 
 
-def test_without_labels_nothing_is_trained_unless_asked(dataset: Dataset) -> None:
+def test_without_labels_the_winner_is_reconstructed_then_distilled(dataset: Dataset) -> None:
     plan = Plan.of(REQUEST, EFFORT, dataset, has_targets=False)
     assert [recipe.samples for recipe in (plan.start, plan.short, plan.middle, plan.long)] == [0, 0, 0, 0]
-    plan = Plan.of(replace(REQUEST, final_finetune=640), EFFORT, dataset, has_targets=False)
-    assert [recipe.samples for recipe in (plan.start, plan.short, plan.long)] == [0, 0, 640]
-    assert plan.long.label_share == 0.0
+    assert (plan.fitting.samples, plan.closing.samples, plan.final_samples) == (9600, 19_200, 19_200)
+    assert plan.closing.label_share == 0.0
+    assert plan.closing.checkpoints > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "fitted", "distilled", "tuned"),
+    [
+        ({"final_finetune": 640}, 9600, 640, 0),
+        ({"final_finetune": 0}, 9600, 0, 0),
+        ({"finetune": 0}, 9600, 0, 0),
+        ({"reconstruct": 100}, 100, 200, 0),
+        ({"reconstruct": 0}, 0, 0, 0),
+        ({"reconstruct": 0, "final_finetune": 640}, 0, 0, 640),
+        ({"quantiser": "haq"}, 0, 0, 0),
+        ({"finetune": 100, "final_finetune": 640}, 0, 0, 640),
+    ],
+)
+def test_without_labels_options_decide(
+    dataset: Dataset, options: dict[str, Any], fitted: int, distilled: int, tuned: int
+) -> None:
+    plan = Plan.of(replace(REQUEST, **options), EFFORT, dataset, has_targets=False)
+    assert (plan.fitting.samples, plan.closing.samples, plan.long.samples) == (fitted, distilled, tuned)
+
+
+def test_labels_take_no_part_in_a_distillation(dataset: Dataset) -> None:
+    without = replace(REQUEST, finetune=0, final_finetune=640, label_share=0.0)
+    plan = Plan.of(without, EFFORT, dataset, has_targets=True)
+    assert (plan.closing.samples, plan.closing.label_share, plan.long.samples) == (640, 0.0, 0)
+    plan = Plan.of(replace(without, label_share=None), EFFORT, dataset, has_targets=True)
+    assert (plan.closing.samples, plan.long.samples, plan.fitting.samples) == (0, 640, 0)
+    plan = Plan.of(replace(REQUEST, finetune=0), EFFORT, dataset, has_targets=True)
+    assert (plan.closing.samples, plan.long.samples, plan.fitting.samples) == (0, 0, 9600)
 
 
 def test_without_a_long_fine_tune_nothing_is_trained_first(dataset: Dataset) -> None:

@@ -52,6 +52,7 @@ def bench(prepared: Prepared) -> Bench:
         middle=Recipe(64, 16),
         long=Recipe(192, 16),
         fitting=Fitting(96, batch=16),
+        closing=Recipe(64, 16, checkpoints=2),
         seed=3,
     )
 
@@ -157,7 +158,10 @@ def test_corrected_biases_are_levelled_too(bench: Bench) -> None:
             change(network, worker._start, "y", split)
         scores.append(other.judge.quality(runs(network, ("y",), split, other.run)))
     tried = _alone(other, Job("recover", (widths,))).recovery.tried
-    assert [*tried] == ["levelled biases", "corrected biases", "corrected, then levelled biases", "reconstructed"]
+    assert [*tried] == [
+        *("levelled biases", "corrected biases", "corrected, then levelled biases"),
+        *("reconstructed", "reconstructed, then distilled"),
+    ]
     assert [*tried.values()][:3] == scores
     assert len({*scores}) == 3
 
@@ -246,7 +250,7 @@ def test_results_come_in_the_order_of_the_jobs(
     seen: list[int] = []
     for given, alone in zip(pool.run(jobs, seen.append), expected, strict=True):
         _same(given, alone)
-    assert sum(seen) == 192 + 3 + 64 + 192 + 2 + 64 + 64 + 3 * 96
+    assert sum(seen) == 192 + 3 + 64 + 192 + 2 + 64 + 64 + 3 * (96 + 64)
     assert pool.run([]) == []
 
 

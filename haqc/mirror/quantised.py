@@ -157,6 +157,13 @@ class QuantisedMirror(nn.Module):
             for tensor, book in self.codebooks.items():
                 book.centroids.copy_(torch.from_numpy(state.centroids[tensor]))
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Draws every weight to the value that its code stands for; what the network computes stays the same."""
+        for tensor, quantiser in self.weights.items():
+            weight = self.mirror.value(tensor)
+            weight.copy_(quantiser(weight))
+
     def _steps(self) -> dict[str, nn.Parameter]:
         steps = {tensor: quantiser.log_scale for tensor, quantiser in self.activations.items()}
         return steps | {tensor: quantiser.log_scale for tensor, quantiser in self.weights.items()}

@@ -102,6 +102,9 @@ def fit(
         index = torch.randint(len(sides.target), (fitting.batch,), generator=generator)
         found = stretch.run(sides.draw(index, fitting.exact_share, generator), network.quantisers)
         loss = sides.loss(found, index)
+        if not loss.requires_grad:  # what the layers give passes an operator without a gradient, as ArgMax is
+            advance(fitting.steps * fitting.batch)
+            return
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
