@@ -97,6 +97,7 @@ def prepared(path: Path, source: str) -> tuple[Bench, Space]:
         long=Recipe(0),
         fitting=Fitting(0),
         closing=Recipe(0),
+        brief=Fitting(0),
         seed=0,
     )
     return bench, space

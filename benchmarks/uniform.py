@@ -33,7 +33,7 @@ from haqc.frontend import Front, shapes_of
 from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.emit import emit_qcdq
-from haqc.plan import Plan
+from haqc.plan import CLOSING_FACTOR, Plan
 from haqc.preparation import grids, prepare, start_at
 from haqc.problem import Problem
 from haqc.request import Request
@@ -43,7 +43,10 @@ from haqc.train import outputs
 from haqc.workbench import Bench, Tuned, Worker
 
 WIDTHS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3", "W2A4")
-WAYS = ("calibrated", "reconstructed", "labels", "distilled")
+WAYS = ("calibrated", "reconstructed", "unlabelled", "labels", "distilled")
+RECONSTRUCT = 9_600
+"""Samples on which each stretch of networks of this size is fitted."""
+
 TITLES = ("network", "widths", "way", "reference", "emitted", "difference", "search split", "CPU s")
 
 
@@ -85,6 +88,9 @@ class Subject:
         demands = (Demand.parse("energy=1.0"),)
         source = str(self.network.data)
         request = Request(self.network.model, "edge", demands, out=self.out, data=source, label_share=share)
+        if self.way == "unlabelled":  # what a compile does where there are no labels
+            length = CLOSING_FACTOR * RECONSTRUCT if self.length is None else self.length
+            return replace(request, finetune=0, final_finetune=length, label_share=0.0)
         return (
             replace(request, final_finetune=self.length) if trains else replace(request, finetune=0, final_finetune=0)
         )
@@ -147,7 +153,7 @@ class Subject:
     def measure(self, widths: str) -> dict[str, Any]:
         """Gives the content of one cell."""
         bench, policy = self.bench, self.problem.space.uniform(int(widths[1]), int(widths[3]))
-        jobs = {"reconstructed": "recover", "labels": "tune", "distilled": "tune"}
+        jobs = {"reconstructed": "recover", "unlabelled": "recover", "labels": "tune", "distilled": "tune"}
         begun_s = time.process_time()
         network = QuantisedMirror(self.mirror, policy, bench.calibration)
         accuracy = None

@@ -26,6 +26,12 @@ FINALISTS = 8
 FINALIST_FACTOR = 8
 """Length of that fine-tune, in short ones."""
 
+BRIEF = 8
+"""How many times shorter the fit of a finalist is than that of the winner."""
+
+BRIEF_KEPT = 512
+"""Distinct samples that it reads, at most."""
+
 CLOSING_FACTOR = 2
 """Samples on which a reconstructed network is distilled, for each on which its stretches are fitted."""
 
@@ -49,6 +55,7 @@ class Plan:
             behind its reconstruction, where there is one instead.
         fitting, closing: of the winner's reconstruction where it is not fine-tuned, and of the distillation behind
             that; of no samples where it is.
+        brief: of the finalists' reconstruction there.
     """
 
     effort: Effort
@@ -59,6 +66,7 @@ class Plan:
     final_samples: int
     fitting: Fitting
     closing: Recipe
+    brief: Fitting
 
     @classmethod
     def of(cls, request: Request, effort: Effort, dataset: Dataset, *, has_targets: bool) -> Plan:
@@ -107,6 +115,7 @@ class Plan:
         long = final if last and not recovers else short
         middle = min(FINALIST_FACTOR * short.samples, long.samples)
         middle = middle if middle > short.samples else 0
+        fitting = Fitting(0 if long.samples else wanted, batch=batch(32))
         return cls(
             effort=effort,
             start=replace(start, samples=min(last // 2, START_SAMPLES) if share else 0),
@@ -114,6 +123,7 @@ class Plan:
             middle=replace(any_length, samples=middle, batch=min(32, long.batch), relative_rate=0.005),
             long=long,
             final_samples=last,
-            fitting=Fitting(0 if long.samples else wanted, batch=batch(32)),
+            fitting=fitting,
             closing=replace(final, batch=batch(32), step_rate=0.001, second_decay=0.999) if recovers else any_length,
+            brief=replace(fitting, samples=fitting.samples // BRIEF, kept=min(fitting.kept, BRIEF_KEPT)),
         )

@@ -80,6 +80,7 @@ def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) ->
         long=plan.long,
         fitting=plan.fitting,
         closing=plan.closing,
+        brief=plan.brief,
         seed=request.seed,
     )
 

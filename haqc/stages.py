@@ -138,19 +138,27 @@ def score_each(
 
 
 def rescore_finalists(
-    bench: Bench, found: SearchResult, count: int, folder: OutputFolder, pool: WorkerPool, ui: Ui
+    bench: Bench,
+    found: SearchResult,
+    ranked: Sequence[Trial],
+    mirror: Mirror,
+    folder: OutputFolder,
+    pool: WorkerPool,
+    ui: Ui,
 ) -> SearchResult:
-    """Scores the best trials again after a longer fine-tune, and gives the search with the best of these as its best.
+    """Scores some trials again after a longer fine-tune, or a short reconstruction where nothing is fine-tuned, and
+    gives the search with the best of these as its best.
 
     The best of many noisy scores is partly the luckiest; a second, independent look costs a few evaluations.
     """
-    ranked = found.promising(count)
-    if not bench.middle.samples or len(ranked) < 2:
+    each = bench.middle.samples or bench.brief.samples
+    if not each or len(ranked) < 2:
         return found
+    each *= 1 if bench.middle.samples else _parts(bench, mirror)
     with Scores(folder.state / "finalists.jsonl") as scores:
         missing = [trial.policy for trial in ranked if trial.policy.key not in scores.known]
         if missing:
-            task = ui.task("finalists", bench.middle.samples * len(missing))
+            task = ui.task("finalists", each * len(missing))
             score_each(pool, "rescore", missing, scores, task.advance)
     finalists = tuple((trial, scores.known[trial.policy.key]) for trial in ranked)
     best = max(finalists, key=lambda finalist: finalist[1].merit)[0]  # of equal ones the better trial
@@ -180,11 +188,15 @@ def recover_winners(
     """Reconstructs winners that are not fine-tuned, by key; each is kept for resuming."""
     if not bench.fitting.samples:
         return {}
-    weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
-    parts = len(stretches(mirror, bench.logits, weights, bench.train))
-    samples = (bench.fitting.samples + bench.closing.samples) * parts
+    samples = (bench.fitting.samples + bench.closing.samples) * _parts(bench, mirror)
     tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
     return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
+
+
+def _parts(bench: Bench, mirror: Mirror) -> int:
+    """Gives the number of stretches that every sample of a reconstruction passes."""
+    weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
+    return len(stretches(mirror, bench.logits, weights, bench.train))
 
 
 def _of_each(prefix: str, method: str, policies: Sequence[Policy]) -> dict[str, Job]:

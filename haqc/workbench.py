@@ -56,6 +56,7 @@ class Bench:
         short, middle, long: recipes for the search, for its finalists, and for the winner.
         fitting, closing: of a winner that is not fine-tuned: how its stretches are fitted, and how the whole network is
             distilled behind that.
+        brief: how the stretches of its finalists are fitted.
         seed: of everything random in a job.
         start: the parameters every job begins with, by initialiser, where they are not the model's own.
         device: torch's name of what networks run on.
@@ -76,6 +77,7 @@ class Bench:
     long: Recipe
     fitting: Fitting
     closing: Recipe
+    brief: Fitting
     seed: int
     start: Mapping[str, np.ndarray] = field(default_factory=dict)
     device: str = "cpu"
@@ -120,8 +122,13 @@ class Worker:
         return self._score_after(self.bench.short, widths, advance)
 
     def rescore(self, widths: Mapping[str, int], advance: Advance) -> Score:
-        """Gives what a finalist scores on the search split after the middle fine-tune."""
-        return self._score_after(self.bench.middle, widths, advance)
+        """Gives what a finalist scores on the search split after the middle fine-tune, or the brief reconstruction."""
+        bench = self.bench
+        if bench.middle.samples:
+            return self._score_after(bench.middle, widths, advance)
+        network = self._quantised(widths)
+        reconstruct(network, self._start, bench.logits, bench.train, bench.brief, bench.seed, advance)
+        return bench.judge.score(self._runs(network))
 
     def tune(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
         """Gives a policy's network after the long fine-tune."""

@@ -65,6 +65,7 @@ def bench(prepared: Prepared) -> Bench:
         long=Recipe(64, 16, checkpoints=2),
         fitting=Fitting(32, batch=16),
         closing=Recipe(32, 16, checkpoints=1),
+        brief=Fitting(0),
         seed=3,
     )
 

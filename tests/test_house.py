@@ -88,6 +88,7 @@ LAYERS = tuple(
         prefix
         quant
         recall
+        recoverable
         reconstruct
         replay
         runtime

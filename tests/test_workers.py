@@ -53,6 +53,7 @@ def bench(prepared: Prepared) -> Bench:
         long=Recipe(192, 16),
         fitting=Fitting(96, batch=16),
         closing=Recipe(64, 16, checkpoints=2),
+        brief=Fitting(0),
         seed=3,
     )
 

@@ -89,15 +89,16 @@ Finetune = Annotated[
 FinalFinetune = Annotated[
     int | None,
     typer.Option(
-        help="Training samples of the winner's fine-tune.",
+        help="Training samples of the winner's fine-tune; without labels, of what follows its reconstruction.",
         min=0,
-        show_default="60000 to 300000 with labels (fewer on large models), or 0 with --finetune 0",
+        show_default="60000 to 300000 with labels (fewer on large models), else twice --reconstruct, "
+        "or 0 with --finetune 0",
     ),
 ]
 Reconstruct = Annotated[
     int | None,
     typer.Option(
-        help="Training samples of the winner's reconstruction without labels, where it is not fine-tuned.",
+        help="Training samples of each part of the winner's reconstruction without labels, where it is not fine-tuned.",
         min=0,
         show_default="9600 (fewer on large models)",
     ),
