@@ -86,12 +86,11 @@ class Searcher:
 
     def rescore(self, found: SearchResult, count: int) -> SearchResult:
         """Gives a search with the best of its finalists as its best."""
-        bench, case = self.bench, self.case
-        is_tuned = bench.middle.samples or not bench.brief.samples
-        space = case.problem.space
-        ranked = found.promising(count) if is_tuned else recoverable(found, space, self.effects, count)
+        case, ranked = self.case, found.promising(count)
+        if self.bench.brief.samples:
+            ranked = recoverable(found, case.problem.space, self.effects, count)
         with self.clock.part("finalists"):
-            return stages.rescore_finalists(bench, found, ranked, case.mirror, self.folder, self.pool, self.ui)
+            return stages.rescore_finalists(self.bench, found, ranked, case.mirror, self.folder, self.pool, self.ui)
 
     def tune(self, policies: Sequence[Policy]) -> tuple[dict[str, Tuned], Tuned | None]:
         """Fine-tunes networks, or reconstructs them where nothing is trained.

@@ -151,13 +151,13 @@ def rescore_finalists(
 
     The best of many noisy scores is partly the luckiest; a second, independent look costs a few evaluations.
     """
-    each = bench.middle.samples or bench.brief.samples
-    if not each or len(ranked) < 2:
+    if not (bench.middle.samples or bench.brief.samples) or len(ranked) < 2:
         return found
-    each *= 1 if bench.middle.samples else _parts(bench, mirror)
     with Scores(folder.state / "finalists.jsonl") as scores:
         missing = [trial.policy for trial in ranked if trial.policy.key not in scores.known]
         if missing:
+            brief = bench.brief.samples
+            each = brief * _parts(bench, mirror) if brief else bench.middle.samples
             task = ui.task("finalists", each * len(missing))
             score_each(pool, "rescore", missing, scores, task.advance)
     finalists = tuple((trial, scores.known[trial.policy.key]) for trial in ranked)

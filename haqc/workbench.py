@@ -124,7 +124,7 @@ class Worker:
     def rescore(self, widths: Mapping[str, int], advance: Advance) -> Score:
         """Gives what a finalist scores on the search split after the middle fine-tune, or the brief reconstruction."""
         bench = self.bench
-        if bench.middle.samples:
+        if not bench.brief.samples:
             return self._score_after(bench.middle, widths, advance)
         network = self._quantised(widths)
         reconstruct(network, self._start, bench.logits, bench.train, bench.brief, bench.seed, advance)

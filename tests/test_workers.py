@@ -17,7 +17,7 @@ from haqc.errors import DataError
 from haqc.judge import Judge
 from haqc.metrics import named
 from haqc.mirror import from_onnx
-from haqc.reconstruct import Fitting, correct, level
+from haqc.reconstruct import Fitting, correct, level, reconstruct
 from haqc.train import Recipe, outputs, runs
 from haqc.workbench import Bench, Tuned, Worker, parameters
 from haqc.workers import Job, WorkerPool, usable_cpus
@@ -135,6 +135,16 @@ def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[J
         np.testing.assert_array_equal(undone.state.parameters[name], array)
     for name, array in plain.state().log_scales.items():
         np.testing.assert_array_equal(undone.state.log_scales[name], array)
+
+
+def test_a_finalist_is_scored_after_a_brief_reconstruction(bench: Bench, jobs: list[Job]) -> None:
+    (widths,), worker = jobs[5].arguments, Worker(bench)
+    brief = replace(bench, brief=Fitting(48, batch=16))
+    network = worker._quantised(widths)
+    reconstruct(network, worker._start, "y", bench.train, brief.brief, bench.seed)
+    expected = bench.judge.score(runs(network, ("y",), bench.judge.split, bench.run))
+    assert _alone(brief, Job("rescore", (widths,))) == expected
+    assert expected not in (_alone(bench, Job("rescore", (widths,))), _alone(bench, Job("score", (widths,))))
 
 
 def test_corrected_biases_are_levelled_too(bench: Bench) -> None:
