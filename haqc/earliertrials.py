@@ -143,8 +143,11 @@ def _no_trial(path: Path, at: int) -> DataError:
 
 
 def _bearing(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives what scores depend on."""
+    """Gives what scores depend on; where a winner is reconstructed, what follows that trains nothing before it."""
     bearing = {name: value for name, value in fingerprint.items() if name not in _BUDGETS}
+    options = bearing.get("options")
+    if isinstance(options, dict) and options.get("reconstruct"):
+        bearing["options"] = options | {"final_finetune": 0}
     for part, names in WITHOUT_BEARING.items():
         if isinstance(bearing.get(part), dict):
             bearing[part] = {name: value for name, value in bearing[part].items() if name not in names}

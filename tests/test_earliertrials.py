@@ -71,6 +71,17 @@ def test_what_scores_depend_on_has_to_be_the_same(tmp_path: Path) -> None:
         earlier.require_same(other | {"digests": {"model": "bb", "target": "tt"}, "seed": 1})
 
 
+def test_what_follows_a_reconstruction_may_differ(tmp_path: Path) -> None:
+    def options(reconstruct: int, final_finetune: int) -> dict[str, Any]:
+        return {"options": {"finetune": 0, "reconstruct": reconstruct, "final_finetune": final_finetune}}
+
+    earlier = EarlierTrials.read(written(tmp_path, [{"fingerprint": options(64, 128)}]))
+    for same in (options(64, 640), options(320, 0), options(0, 0)):
+        earlier.require_same(same)
+    with pytest.raises(DataError, match=r"because options\.final_finetune changed"):
+        earlier.require_same(options(0, 640))
+
+
 @pytest.mark.parametrize(
     "change",
     [
