@@ -12,11 +12,10 @@ from haqc.case import Case
 from haqc.clock import Clock
 from haqc.effect import Effect
 from haqc.folder import OutputFolder
-from haqc.passes.search import SearchOptions
+from haqc.passes.search import SearchOptions, recoverable
 from haqc.plan import FINALISTS
 from haqc.policy import Policy
 from haqc.problem import Problem
-from haqc.recoverable import recoverable
 from haqc.result import SearchResult, Trial
 from haqc.searchlog import SearchLog
 from haqc.ui import Ui
@@ -86,9 +85,12 @@ class Searcher:
 
     def rescore(self, found: SearchResult, count: int) -> SearchResult:
         """Gives a search with the best of its finalists as its best."""
-        case, ranked = self.case, found.promising(count)
+        case = self.case
         if self.bench.brief.samples:
-            ranked = recoverable(found, case.problem.space, self.effects, count)
+            sensitivity = {key: effect.output for key, effect in self.effects.items()}
+            ranked = recoverable(found, case.problem.space, sensitivity, count)
+        else:
+            ranked = found.promising(count)
         with self.clock.part("finalists"):
             return stages.rescore_finalists(self.bench, found, ranked, case.mirror, self.folder, self.pool, self.ui)
 

@@ -88,7 +88,6 @@ LAYERS = tuple(
         prefix
         quant
         recall
-        recoverable
         reconstruct
         replay
         runtime

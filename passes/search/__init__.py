@@ -19,6 +19,7 @@ from haqc.passes.search.integer import propose_integer
 from haqc.passes.search.minimise import Attempt, cheapest_kept, minimise
 from haqc.passes.search.options import SearchOptions
 from haqc.passes.search.problem import Problem, Sensitivity
+from haqc.passes.search.recoverable import recoverable
 from haqc.passes.search.sampling import propose_random
 from haqc.passes.search.slack import SLACK, TIME_SHARE, unspent
 from haqc.passes.search.uniform import propose_uniform
@@ -27,7 +28,7 @@ from haqc.request import AllocatorName
 from haqc.result import SearchResult, Trial
 from haqc.terms import Terms
 
-__all__ = ["Attempt", "SearchOptions", "allowance", "cheapest_kept", "minimise", "search"]
+__all__ = ["Attempt", "SearchOptions", "allowance", "cheapest_kept", "minimise", "recoverable", "search"]
 
 
 def search(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from haqc.passes.search.problem import Problem
+from haqc.passes.search.problem import Problem, Sensitivity
+from haqc.policy import Space
 from haqc.result import Trial
 
 
@@ -27,11 +28,15 @@ class Weighing:
 
     def of(self, problem: Problem) -> dict[tuple[str, int], float]:
         """Gives the weighed sensitivities of a problem, by (tensor, bits)."""
-        kinds = {choice.operand.tensor: choice.operand.kind for choice in problem.space.free}
+        return self.weighed(problem.space, problem.sensitivity)
+
+    def weighed(self, space: Space, sensitivity: Sensitivity) -> dict[tuple[str, int], float]:
+        """Gives the weighed sensitivities of a space's free operands, by (tensor, bits)."""
+        kinds = {choice.operand.tensor: choice.operand.kind for choice in space.free}
         return {
             (tensor, bits): (self.activation_factor if kinds[tensor] == "activation" else 1.0)
             * math.pow(error, self.exponent)
-            for (tensor, bits), error in problem.sensitivity.items()
+            for (tensor, bits), error in sensitivity.items()
             if tensor in kinds
         }
 
@@ -44,6 +49,12 @@ WEIGHINGS = (
 """What is tried, the plain one first."""
 
 
+def summed(weighed: Sensitivity, trials: Sequence[Trial]) -> list[float]:
+    """Gives the sum of the weighed errors of all operands, for each trial."""
+    tensors = list(dict.fromkeys(tensor for tensor, _ in weighed))
+    return [sum(weighed[tensor, trial.policy.widths[tensor]] for tensor in tensors) for trial in trials]
+
+
 def telling(problem: Problem, trials: Sequence[Trial]) -> Weighing:
     """Gives the weighing by which the sum of all errors ranks some trials best, the first of equal ones.
 
@@ -52,9 +63,7 @@ def telling(problem: Problem, trials: Sequence[Trial]) -> Weighing:
     merits = _ranks(np.array([trial.merit for trial in trials]))
 
     def tells(weighing: Weighing) -> float:
-        weighed = weighing.of(problem)
-        tensors = [choice.operand.tensor for choice in problem.space.free]
-        sums = np.array([sum(weighed[t, trial.policy.widths[t]] for t in tensors) for trial in trials])
+        sums = np.array(summed(weighing.of(problem), trials))
         return float(np.dot(_ranks(-sums), merits))
 
     return max(WEIGHINGS, key=tells)

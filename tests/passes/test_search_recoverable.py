@@ -5,18 +5,13 @@ from __future__ import annotations
 import pytest
 
 from haqc.budget import Cost
-from haqc.effect import Effect
-from haqc.recoverable import recoverable
+from haqc.passes.search import recoverable
 from haqc.result import SearchResult, Trial
 from haqc.score import Score
 from tests.passes.small_graphs import GRAPHS, Prepared
 
 PREPARED = Prepared.of(GRAPHS["conv_relu"]())
-EFFECTS = {
-    (choice.operand.tensor, bits): Effect(output=2.0**-bits, layer=0.0, lost=None)
-    for choice in PREPARED.space.free
-    for bits in choice.widths
-}
+SENSITIVITY = {(choice.operand.tensor, bits): 2.0**-bits for choice in PREPARED.space.free for bits in choice.widths}
 
 
 def _trial(weight: int, activation: int, merit: float) -> Trial:
@@ -25,7 +20,7 @@ def _trial(weight: int, activation: int, merit: float) -> Trial:
 
 
 def _chosen(trials: list[Trial], best: Trial, count: int = 8) -> list[tuple[int, int]]:
-    found = recoverable(SearchResult(tuple(trials), (), best), PREPARED.space, EFFECTS, count)
+    found = recoverable(SearchResult(tuple(trials), (), best), PREPARED.space, SENSITIVITY, count)
     return [(bits.weight, bits.activation) for bits in (trial.policy.layer_bits[1] for trial in found)]
 
 
