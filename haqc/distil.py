@@ -9,6 +9,7 @@ first. From there only a gradient that persists carries a weight to the next cod
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,11 +75,7 @@ def distil(
         advance: called with the number of samples after each step.
         checkpoint: called as often as the recipe says; not where the loss has become infinite before.
     """
-    mirror, graph = network.mirror, network.policy.graph
-    try:
-        mirror.require_gradients(mirror.layer_parameters(graph), lessons.logits)
-        network.settle()
-        answers = lessons.answers
-        fine_tune(network, graph, lessons.logits, lessons.split, answers, metric, recipe, seed, advance, checkpoint)
-    except (DataError, ModelError):  # an operator without a mirror, or a loss that is no number
-        return
+    network.settle()
+    taught = network.policy.graph, lessons.logits, lessons.split, lessons.answers
+    with suppress(DataError, ModelError):  # an operator that no gradient passes, or a loss that is no number
+        fine_tune(network, *taught, metric, recipe, seed, advance, checkpoint)

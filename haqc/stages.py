@@ -15,7 +15,6 @@ from haqc.passes.search import SearchOptions, search
 from haqc.plan import Plan
 from haqc.policy import Policy
 from haqc.problem import Problem
-from haqc.reconstruct import stretches
 from haqc.result import SearchResult, Trial
 from haqc.samples import Samples
 from haqc.score import Score
@@ -157,7 +156,7 @@ def rescore_finalists(
         missing = [trial.policy for trial in ranked if trial.policy.key not in scores.known]
         if missing:
             brief = bench.brief.samples
-            each = brief * _parts(bench, mirror) if brief else bench.middle.samples
+            each = brief * bench.parts(mirror) if brief else bench.middle.samples
             task = ui.task("finalists", each * len(missing))
             score_each(pool, "rescore", missing, scores, task.advance)
     finalists = tuple((trial, scores.known[trial.policy.key]) for trial in ranked)
@@ -188,15 +187,9 @@ def recover_winners(
     """Reconstructs winners that are not fine-tuned, by key; each is kept for resuming."""
     if not bench.fitting.samples:
         return {}
-    samples = (bench.fitting.samples + bench.closing.samples) * _parts(bench, mirror)
+    samples = (bench.fitting.samples + bench.closing.samples) * bench.parts(mirror)
     tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
     return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
-
-
-def _parts(bench: Bench, mirror: Mirror) -> int:
-    """Gives the number of stretches that every sample of a reconstruction passes."""
-    weights = [operand.tensor for operand in bench.graph.operands if operand.kind == "weight"]
-    return len(stretches(mirror, bench.logits, weights, bench.train))
 
 
 def _of_each(prefix: str, method: str, policies: Sequence[Policy]) -> dict[str, Job]:

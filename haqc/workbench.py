@@ -83,6 +83,11 @@ class Bench:
     device: str = "cpu"
     torch_compile: bool = False
 
+    def parts(self, mirror: Mirror) -> int:
+        """Gives the number of stretches that every sample of a reconstruction passes."""
+        weights = [operand.tensor for operand in self.graph.operands if operand.kind == "weight"]
+        return len(stretches(mirror, self.logits, weights, self.train))
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
@@ -147,7 +152,9 @@ class Worker:
             tried[name] = max(score, tried.get(name, score))
             best.offer(score, network.state)
 
-        lessons = self._lessons()
+        count, lessons = bench.closing.samples, None
+        if count:
+            lessons = Lessons.of(self.mirror, bench.logits, bench.train, count, bench.run)  # the float network still
         learned = network, self._start, bench.logits, bench.train
         level(*learned)
         offer("levelled biases")
@@ -160,7 +167,7 @@ class Worker:
         done = reconstruct(*learned, bench.fitting, bench.seed, advance)
         offer("reconstructed")
         if lessons is not None:
-            parts = len(stretches(self.mirror, bench.logits, {**network.weights, **network.codebooks}, bench.train))
+            parts = bench.parts(self.mirror)
             distil(
                 *(network, lessons, bench.judge.metric, bench.closing, bench.seed),
                 advance=lambda samples: advance(samples * parts),  # each passes all stretches
@@ -168,13 +175,6 @@ class Worker:
             )
         assert best.state is not None
         return Tuned(best.state, best.score, Recovery(done, before, tried))
-
-    def _lessons(self) -> Lessons | None:
-        """Asks the float network, which the mirror must be; ``None`` where nothing is distilled."""
-        bench = self.bench
-        if not bench.closing.samples:
-            return None
-        return Lessons.of(self.mirror, bench.logits, bench.train, bench.closing.samples, bench.run)
 
     def tune_float(self, advance: Advance) -> Tuned:
         """Gives the float network after the same long fine-tune."""
