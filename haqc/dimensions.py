@@ -17,6 +17,8 @@ LARGEST_EXTENT = 2**31 - 1
 _OPTION = re.compile(r"\d{1,10}(?:[,x]\d{1,10})*")
 _BATCH_NAMES = frozenset({"bs", "bsz"})
 _UNNAMED = "?"
+_PLACEHOLDERS = frozenset({"?", "*", "-1", "none", "unknown"})
+"""What converters write where an axis has no name; two of them need not be equally long."""
 
 
 def read_shape(text: str) -> tuple[str, Shape]:
@@ -229,9 +231,12 @@ def _axes(value: ir.Value) -> tuple[Axis, ...] | None:
         return None
     axes: list[Axis] = []
     for place, axis in enumerate(value.shape):
-        symbol = None if isinstance(axis, int) else axis.value
-        axes.append(axis if isinstance(axis, int) else symbol or f"{_UNNAMED}{value.name}.{place}")
+        axes.append(axis if isinstance(axis, int) else _symbol(axis.value) or f"{_UNNAMED}{value.name}.{place}")
     return tuple(axes)
+
+
+def _symbol(name: str | None) -> str | None:
+    return None if name is None or name.lower() in _PLACEHOLDERS else name
 
 
 def _axis_words(axis: Axis, place: int) -> str:

@@ -19,7 +19,7 @@ from haqc.errors import DataError, ModelError
 from haqc.metrics import Metric
 from haqc.mirror import Mirror
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.train import Recipe, fine_tune, outputs
+from haqc.train import Recipe, fine_tune, outputs, runs
 
 LARGEST_BYTES = 256 * 2**20
 """Bound on the answers that are kept; of large outputs fewer samples are used."""
@@ -40,7 +40,15 @@ class Lessons:
     answers: np.ndarray
 
     @classmethod
-    def of(cls, mirror: Mirror, logits: str, split: Split, count: int, run: int) -> Lessons:
+    def of(
+        cls,
+        mirror: Mirror,
+        logits: str,
+        split: Split,
+        count: int,
+        run: int,
+        advance: Callable[[int], None] = lambda samples: None,
+    ) -> Lessons:
         """Asks a float network.
 
         Args:
@@ -49,10 +57,14 @@ class Lessons:
             split: the training split; its first samples are taken.
             count: samples at most.
             run: samples that run forward together at most.
+            advance: called with the number of samples after each run.
         """
         one = outputs(mirror, logits, split.take(slice(0, 1)), run)
-        split = split.take(slice(0, max(1, min(count, LARGEST_BYTES // max(1, one.nbytes)))))
-        return cls(logits, split, outputs(mirror, logits, split, run))
+        split, answers = split.take(slice(0, max(1, min(count, LARGEST_BYTES // max(1, one.nbytes))))), []
+        for (part,) in runs(mirror, (logits,), split, run):
+            answers.append(part)
+            advance(len(part))
+        return cls(logits, split, np.concatenate(answers))
 
 
 def distil(

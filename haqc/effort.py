@@ -21,7 +21,7 @@ _SHORT_WORK = 128e9
 _LONG_WORK = 14e12
 _RECONSTRUCT_WORK = 10e12
 _PROBE_WORK = 8e9
-_TRAINING_FACTOR = 3
+TRAINING_FACTOR = 3
 """A training step runs forward once and backward at twice the work."""
 
 _SMALLEST_TRAINING = 128
@@ -101,5 +101,5 @@ def _count(allowance: float, each: int, least: int, most: int) -> int:
 
 
 def _training(allowance: float, work: int, most: int) -> int:
-    count = _count(allowance, _TRAINING_FACTOR * work, 0, most)
+    count = _count(allowance, TRAINING_FACTOR * work, 0, most)
     return count if count >= _SMALLEST_TRAINING else 0

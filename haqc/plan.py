@@ -70,7 +70,7 @@ class Plan:
 
     @classmethod
     def of(cls, request: Request, effort: Effort, dataset: Dataset, *, has_targets: bool) -> Plan:
-        """Settles what the request leaves open: without labels, the winner is reconstructed and distilled.
+        """Settles what the request leaves open: without labels, winners are reconstructed, on real data distilled.
 
         Args:
             request: what was asked for.
@@ -99,7 +99,7 @@ class Plan:
         wanted = usual if request.reconstruct is None else request.reconstruct
         recovers = wanted > 0 and first == 0 and share == 0
         if last is None and recovers:
-            last = CLOSING_FACTOR * wanted if request.finetune is None else 0
+            last = CLOSING_FACTOR * wanted if request.finetune is None and not dataset.synthetic else 0
         elif last is None:
             is_wanted = has_targets if request.finetune is None else request.finetune > 0
             last = min(effort.long, max(FEWEST_LONG, LONG_EPOCHS * len(dataset.train))) if is_wanted else 0

@@ -52,7 +52,8 @@ class Request:
             model's size allows, and 0 without.
         final_finetune: training samples (with repetition) of the winner's fine-tune; ``None`` picks up to 300,000
             with labels, as the model's size and the number of samples allow, and 0 when ``finetune`` is 0. Without
-            labels these are of the distillation behind its reconstruction, twice as many as there by default.
+            labels these are of the distillation behind its reconstruction, twice as many as there by default, and
+            none without data.
         reconstruct: training samples (with repetition) on which each stretch of a winner that is not fine-tuned is
             fitted to the float network; ``None`` picks up to 9,600, as the model's size allows.
         label_share: share of the labels' loss in every fine-tune, the rest being distillation; ``None`` for the usual.

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from haqc import sensitivity
 from haqc.effect import Effect
+from haqc.effort import TRAINING_FACTOR
 from haqc.errors import ModelError, ResumeError
 from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
@@ -187,7 +188,8 @@ def recover_winners(
     """Reconstructs winners that are not fine-tuned, by key; each is kept for resuming."""
     if not bench.fitting.samples:
         return {}
-    samples = (bench.fitting.samples + bench.closing.samples) * bench.parts(mirror)
+    answers = min(bench.closing.samples, len(bench.train)) // TRAINING_FACTOR  # of the float network, asked first
+    samples = (bench.fitting.samples + bench.closing.samples + answers) * bench.parts(mirror)
     tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
     return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
 

@@ -57,7 +57,11 @@ def survey(path: Path, shapes: Mapping[str, Shape] | None = None, target: Target
     try:
         prices = None if target is None else _prices(graph, target)
     except HaqcError as error:
-        met = [Obstacle("cost", str(error))]
+        met.append(Obstacle("cost", str(error)))
+    try:
+        front.inputs(known)
+    except ModelError as error:  # inputs that do not count the same samples along their first axes
+        met.append(Obstacle("compile", str(error)))
     return inspect(
         source,
         front.model,

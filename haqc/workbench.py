@@ -21,6 +21,7 @@ from haqc.content import Content
 from haqc.data.split import Split
 from haqc.distil import Lessons, distil
 from haqc.effect import Share
+from haqc.effort import TRAINING_FACTOR
 from haqc.graph import Graph
 from haqc.judge import Judge
 from haqc.mirror import Mirror, from_onnx
@@ -152,9 +153,12 @@ class Worker:
             tried[name] = max(score, tried.get(name, score))
             best.offer(score, network.state)
 
-        count, lessons = bench.closing.samples, None
-        if count:
-            lessons = Lessons.of(self.mirror, bench.logits, bench.train, count, bench.run)  # the float network still
+        parts, lessons = bench.parts(self.mirror), None
+        if bench.closing.samples:
+            lessons = Lessons.of(
+                *(self.mirror, bench.logits, bench.train, bench.closing.samples, bench.run),  # the float network still
+                advance=lambda samples: advance(samples * parts // TRAINING_FACTOR),
+            )
         learned = network, self._start, bench.logits, bench.train
         level(*learned)
         offer("levelled biases")
@@ -167,7 +171,6 @@ class Worker:
         done = reconstruct(*learned, bench.fitting, bench.seed, advance)
         offer("reconstructed")
         if lessons is not None:
-            parts = bench.parts(self.mirror)
             distil(
                 *(network, lessons, bench.judge.metric, bench.closing, bench.seed),
                 advance=lambda samples: advance(samples * parts),  # each passes all stretches

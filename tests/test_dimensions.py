@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import onnx_ir as ir
 import pytest
 
 from haqc.dimensions import Dimensions, Shape, read_shape
@@ -60,6 +61,17 @@ def test_one_shape_binds_its_symbols_in_all_inputs() -> None:
     assert given.axes("mask") == (None, None)
     assert given.open_axes("mask") == (1,)
     assert bound.open_axes("mask") == ()
+
+
+@pytest.mark.parametrize("placeholder", ["?", "*", "-1", "None", "unknown"])
+def test_placeholders_are_no_symbols(placeholder: str) -> None:
+    """Converters write them for every axis of which they know nothing, so that two may differ."""
+    image = ir.Value(name="x", shape=ir.Shape([placeholder, 3, placeholder, placeholder]))
+    model = ir.Model(ir.Graph([image], [], nodes=[]), ir_version=10)
+    given = Dimensions.of(model)
+    assert given.batch == {"?x.0"}
+    assert given.text("x") == "[?, 3, ?, ?]"
+    assert given.bind({"x": (1, 3, 48, 192)}).shapes() == {"x": (1, 3, 48, 192)}
 
 
 def test_an_input_without_axes_gets_those_of_its_shape() -> None:

@@ -69,6 +69,13 @@ def test_without_labels_the_winner_is_reconstructed_then_distilled(dataset: Data
     assert plan.closing.checkpoints > 0
 
 
+def test_inputs_that_are_made_up_teach_no_whole_network(dataset: Dataset) -> None:
+    made_up = replace(dataset, synthetic=True)
+    plan = Plan.of(REQUEST, EFFORT, made_up, has_targets=False)
+    assert (plan.fitting.samples, plan.closing.samples, plan.final_samples) == (9600, 0, 0)
+    assert Plan.of(replace(REQUEST, final_finetune=640), EFFORT, made_up, has_targets=False).closing.samples == 640
+
+
 @pytest.mark.parametrize(
     ("options", "fitted", "distilled", "tuned"),
     [

@@ -96,6 +96,16 @@ def test_an_operator_without_mirror_is_in_the_way_of_compile_alone(tmp_path: Pat
     assert seen.prices["total"]["latency_s"] > 0
 
 
+def test_inputs_that_count_different_samples_are_in_the_way_of_compile_alone(tmp_path: Path) -> None:
+    """As in a recurrent network whose state goes in and out, its layers along the first axis."""
+    text = """(float[1, 7, 5] x, float[2, 1, 4] state) => (float[1, 7, 1] y) {
+        s = ReduceSum(state) h = MatMul(x, W) y = Add(h, s) }"""
+    seen = survey(write(small_model(text, {"W": draw(5, 1)}), tmp_path), target=targets.load("edge"))
+    assert [obstacle.ends for obstacle in seen.obstacles] == ["compile"]
+    assert "the first axis of input 'x' of shape [1, 7, 5] is 1, and that of input 'state'" in seen.obstacles[0].reason
+    assert seen.prices is not None
+
+
 def test_layers_that_agree_and_layers_in_float(tmp_path: Path) -> None:
     text = """(float[N, 6] x) => (float[N, 6] y, float[N, N] z)
         { a = MatMul(x, W) b = MatMul(x, V) r = Add(a, b) y = MatMul(r, W) t = Transpose<perm=[1, 0]>(x)
