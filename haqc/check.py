@@ -13,10 +13,10 @@ from haqc import data, onnxfile
 from haqc.data import Dataset, Role
 from haqc.dimensions import Shape
 from haqc.errors import DataError, ModelError, VerificationError
-from haqc.findings import finite
 from haqc.formats import FORMATS, MAIN_FILE, FormatName, model_file
 from haqc.frontend import input_specs
 from haqc.judge import check_labels, rows_of
+from haqc.measured import finite
 from haqc.metrics import Traits, fitting, named
 from haqc.passes.bind import bind
 from haqc.passes.report import SCHEMA

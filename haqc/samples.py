@@ -12,8 +12,8 @@ from haqc.content import Content
 from haqc.data.split import Dataset
 from haqc.effort import Effort
 from haqc.errors import DataError
-from haqc.findings import Measured
 from haqc.judge import Judge, Outputs, check_labels, rows_by_sample, rows_of
+from haqc.measured import Measured
 from haqc.metrics import Metric, Rows, Shape, TopK, fitting
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.imagine import Telling

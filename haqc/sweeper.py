@@ -15,11 +15,11 @@ from haqc.budget import Demand
 from haqc.case import Case
 from haqc.clock import Clock
 from haqc.errors import InfeasibleBudget, Interrupted
-from haqc.findings import target_json
 from haqc.passes.report.front import FRONT_SCHEMA, front_csv
 from haqc.passes.report.frontplot import front_svg
 from haqc.point import Point
 from haqc.preparation import make_bench
+from haqc.pricing import target_json
 from haqc.request import Request
 from haqc.result import SearchResult, Trial
 from haqc.searcher import Searcher

@@ -12,8 +12,9 @@ from haqc import targets
 from haqc.budget import Budget, Cost, Demand
 from haqc.costmodel import build_table
 from haqc.data.split import Dataset, Split, Transform
-from haqc.findings import Measured, notes, versions
+from haqc.findings import notes, versions
 from haqc.frontend import pose
+from haqc.measured import Measured
 from haqc.metrics import named
 from haqc.policy import baseline
 from haqc.quantisation import Quantisation
@@ -118,7 +119,7 @@ def test_what_the_file_carries(haqc: CommandLine) -> None:
 
 def test_a_limit_of_nothing_has_no_share(haqc: CommandLine) -> None:
     # A fraction of a cost of nothing is a limit of nothing, which a policy that costs nothing meets.
-    from haqc.findings import _limit
+    from haqc.pricing import _limit
 
     (limit,) = Budget.resolve((Demand.parse("memory=0.5"),), Cost(), 1).limits
     block = _limit(limit, Cost())

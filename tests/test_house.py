@@ -80,12 +80,15 @@ LAYERS = tuple(
         fused
         judge
         kmeans
+        layerblock
+        measured
         metrics
         mirror
         nodeorder
         onnxfile
         onnxprocess
         prefix
+        pricing
         quant
         recall
         reconstruct
