@@ -24,6 +24,12 @@ PART_SAMPLES = 16
 TIE_MARGIN = 1e-3
 """Steps around a tie within which torch and onnxruntime, which sum in different orders, may round differently."""
 
+LARGEST_MARGIN = 0.1
+"""The same at most, of a tensor that a formula which enlarges float32's rounding errors computes."""
+
+ROUNDING_FACTOR = 3
+"""How many times float32's own error, found in double precision, two runtimes may be apart."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -33,10 +39,12 @@ class Probe:
         inputs: arrays by graph input, shape ``[P, ...]``.
         codes: the mirror's uint8 codes by activation tensor. Where the batch is not a tensor's first axis, the parts in
             which probes run (see :func:`parts`) still lie one behind the other along the first.
-        near_tie: where a code lies within ``TIE_MARGIN`` steps of a tie, by activation tensor.
+        near_tie: where a code lies within the tensor's margin of a tie, by activation tensor.
         outputs: the mirror's float outputs by graph output.
         floats: what it computed between its layers, float32, by tensor; only of networks that quantise weights alone.
         weights: the weights that such a network unpacks from its codebooks, float32, by name.
+        margins: steps around a tie within which rounding is in doubt, by activation tensor, where these are more than
+            ``TIE_MARGIN``; see :func:`margin`.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -45,13 +53,14 @@ class Probe:
     outputs: Mapping[str, np.ndarray]
     floats: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
     @classmethod
     def join(cls, probes: Sequence[Probe]) -> Probe:
-        """Lays probes one behind the other."""
+        """Lays probes of one network, with the same margins, one behind the other."""
 
         def joined(group: str) -> dict[str, np.ndarray]:
             arrays = [getattr(probe, group) for probe in probes]
@@ -59,14 +68,14 @@ class Probe:
 
         return cls(
             joined("inputs"), joined("codes"), joined("near_tie"), joined("outputs"), joined("floats"),
-            probes[0].weights,
+            probes[0].weights, probes[0].margins,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Writes the probe as an ``.npz``: numbered arrays, and their names as JSON (names of tensors are no paths)."""
         groups = {"inputs": self.inputs, "codes": self.codes, "near_tie": self.near_tie, "outputs": self.outputs}
         groups |= {"floats": self.floats, "weights": self.weights}
-        names = {group: list(arrays) for group, arrays in groups.items()}
+        names = {group: list(arrays) for group, arrays in groups.items()} | {"margins": dict(self.margins)}
         members: dict[str, Any] = {
             f"{group}.{index}": np.packbits(array, axis=None) if group == "near_tie" else array
             for group, arrays in groups.items()
@@ -88,12 +97,27 @@ class Probe:
                     group: {str(name): file[f"{group}.{index}"] for index, name in enumerate(names[group])}
                     for group in ("inputs", "codes", "near_tie", "outputs", "floats", "weights")
                 }
+            margins = {str(name): float(steps) for name, steps in names.get("margins", {}).items()}
             ties = {name: _unpacked(groups["near_tie"][name], codes) for name, codes in groups["codes"].items()}
         except FileNotFoundError as error:
             raise DataError(f"'{path}' is missing; verify the model file alone, or compile again") from error
         except Exception as error:  # a damaged zip raises many kinds
             raise DataError(f"'{path}' is not a probe written by haqc; compile again") from error
-        return cls(groups["inputs"], groups["codes"], ties, groups["outputs"], groups["floats"], groups["weights"])
+        return cls(
+            groups["inputs"], groups["codes"], ties, groups["outputs"], groups["floats"], groups["weights"], margins
+        )
+
+
+def margin(error: float) -> float:
+    """Gives the steps around a tie within which two runtimes may round a tensor differently.
+
+    Args:
+        error: float32's own largest error on it, in steps.
+
+    >>> margin(1e-5), margin(0.01), margin(2.0)
+    (0.001, 0.03, 0.1)
+    """
+    return max(TIE_MARGIN, min(LARGEST_MARGIN, ROUNDING_FACTOR * error))
 
 
 def _unpacked(packed: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from haqc.data.synthetic import Role
@@ -19,16 +20,17 @@ _BYTES = (ir.DataType.UINT8, ir.DataType.INT8)
 _LARGE = 1e3
 """A factor of at least this magnitude hides what it is added to."""
 
-Reader = tuple[ir.Node, int, ir.Value]
+_MOST_CLASSES = 1 << 20
+"""Numbers that a value is compared with are read up to so many."""
 
 
 def roles(bound: ir.Model) -> dict[str, Role]:
     """Tells what each input is read as.
 
     An input of whole numbers is an index if it picks rows of a table (Gather, through casts, reshapes and added
-    constants), and any other one is a mask. An input of floats is a mask if it is multiplied by a number of at least
-    1,000, or chooses in a Where, or is added right before a Softmax, or if products with it are divided by its sum;
-    else it is data. Bytes with at least three axes that pick nothing are data as well.
+    constants) or is compared with 0, 1, 2 and so on, and any other one is a mask. An input of floats is a mask if it is
+    multiplied by a number of at least 1,000, or chooses in a Where, or is added right before a Softmax, or if products
+    with it are divided by its sum; else it is data. Bytes with at least three axes that pick nothing are data as well.
 
     Args:
         bound: a cleaned model in which every shape is a number.
@@ -59,6 +61,8 @@ def _limit(value: ir.Value) -> int | None:
             elif node.op_type == "OneHot" and place == 0 and node.inputs[1] is not None:
                 depth = _number(node.inputs[1])
                 limits += [] if depth is None else [int(depth) - offset]
+            elif node.op_type == "Equal" and (classes := _classes(node, place)) is not None:
+                limits.append(classes - offset)
             else:
                 added = _added(node, place)
                 if added is not None:
@@ -80,6 +84,16 @@ def _rows(node: ir.Node) -> int | None:
         return None
     extent = shape[axis]
     return extent if isinstance(extent, int) else None
+
+
+def _classes(node: ir.Node, place: int) -> int | None:
+    """Gives how many numbers, from 0 on, a value is compared with: some exporters write a OneHot so."""
+    other = node.inputs[1 - place]
+    tensor = None if other is None else other.const_value
+    if tensor is None or not 1 < tensor.size <= _MOST_CLASSES:
+        return None
+    numbers = tensor.numpy().reshape(-1)
+    return len(numbers) if np.array_equal(numbers, np.arange(len(numbers))) else None
 
 
 def _added(node: ir.Node, place: int) -> int | None:

@@ -26,6 +26,12 @@ INTEGER_CASES = {
         Role("index", 4),
     ),
     "one hot": ("int64[N,5] x", "y = OneHot (x, depth, onoff)", Role("index", 9)),
+    "one hot by comparison": (
+        "int32[N,5] x",
+        "a = Cast <to=7> (x) b = Unsqueeze (a, two) c = Equal (classes, b) y = Cast <to=1> (c)",
+        Role("index", 6),
+    ),
+    "two values that stand for nothing": ("int64[N,2] x", "c = Equal (x, ends) y = Cast <to=1> (c)", Role("mask")),
     "a mask": ("int64[N,5] x", "a = Cast <to=1> (x) b = Sub (unit, a) y = Mul (b, large)", Role("mask")),
     "a truth value": ("bool[N,8] x", "y = Where (x, unit, large)", Role("mask")),
     "ids that are compared as well": (
@@ -56,6 +62,8 @@ CONSTANTS = {
     "square": draw(8, 8),
     "row": draw(8),
     "onoff": draw(2),
+    "classes": [[range(6)]],
+    "ends": [4, 9],
     "one": [1],
     "two": [2],
     "depth": [9],

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from haqc.calibration import ActivationGrid, Calibration, WeightGrid
 from haqc.codes import ActivationCodes, BiasCodes, CodebookCodes, NetworkCodes, WeightCodes
 from haqc.mirror.codebook import CodebookQuantiser
+from haqc.mirror.double import rounding_errors
 from haqc.mirror.module import Mirror, Quantiser
 from haqc.policy import Policy
-from haqc.probe import TIE_MARGIN, Probe, parts
+from haqc.probe import TIE_MARGIN, Probe, margin, parts
 from haqc.quant import (
     activation_codes,
     along_axis,
@@ -176,11 +177,13 @@ class QuantisedMirror(nn.Module):
             samples_per_run: how many the model takes at a time, no more and no fewer; ``None`` for any number.
         """
         count = parts(len(inputs[0]), samples_per_run)
-        pieces = zip(*(np.split(array, count) for array in inputs), strict=True)
-        return Probe.join([self._probe(piece) for piece in pieces])
+        pieces = list(zip(*(np.split(array, count) for array in inputs), strict=True))
+        errors = [self._rounding_errors(piece) for piece in pieces]
+        margins = {tensor: margin(max(each.get(tensor, 0.0) for each in errors)) for tensor in self.activations}
+        return Probe.join([self._probe(piece, margins) for piece in pieces])
 
     @torch.no_grad()
-    def _probe(self, inputs: tuple[np.ndarray, ...]) -> Probe:
+    def _probe(self, inputs: tuple[np.ndarray, ...], margins: Mapping[str, float]) -> Probe:
         wanted = (*self.activations, *self.between, *self.mirror.outputs)
         values = self.run(self.mirror.tensors(inputs), tuple(dict.fromkeys(wanted)))
         value = dict(zip(dict.fromkeys(wanted), values, strict=True))
@@ -188,7 +191,7 @@ class QuantisedMirror(nn.Module):
         for tensor, quantiser in self.activations.items():
             codes[tensor] = _array(quantiser.codes(value[tensor])).astype(np.uint8)
             steps = value[tensor] / quantiser.scale
-            near_tie[tensor] = _array(((steps - steps.floor()) - 0.5).abs() <= TIE_MARGIN)
+            near_tie[tensor] = _array(((steps - steps.floor()) - 0.5).abs() <= margins[tensor])
         return Probe(
             dict(zip(self.mirror.inputs, inputs, strict=True)),
             codes,
@@ -196,7 +199,21 @@ class QuantisedMirror(nn.Module):
             {name: _array(value[name]) for name in self.mirror.outputs},
             {name: _array(value[name]) for name in self.between},
             {name: _array(book(self.mirror.value(name))) for name, book in self.codebooks.items()},
+            {tensor: steps for tensor, steps in margins.items() if steps > TIE_MARGIN},
         )
+
+    @torch.no_grad()
+    def _rounding_errors(self, inputs: tuple[np.ndarray, ...]) -> dict[str, float]:
+        """Gives the largest errors, in steps, that float32 makes on activations, where they can be found."""
+        if not self.activations:
+            return {}
+        tensors = self.mirror.tensors(inputs)
+        value = dict(zip(self.activations, self.run(tensors, tuple(self.activations)), strict=True))
+        stored = {**self.weights, **self.codebooks, **self.biases}
+        known = {name: quantiser(self.mirror.value(name)) for name, quantiser in stored.items()}
+        known |= {tensor: quantiser(value[tensor]) for tensor, quantiser in self.activations.items()}
+        errors = rounding_errors(self.mirror, tensors, value, known)
+        return {tensor: error / self.activations[tensor].scale.item() for tensor, error in errors.items()}
 
     @property
     def between(self) -> tuple[str, ...]:

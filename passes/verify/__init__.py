@@ -3,7 +3,7 @@
 Two runs, each on equal input codes, so that one flipped rounding does not travel on:
 
 1. *Unoptimised against the mirror.* The emitted graph is cut at every code tensor; each piece gets the mirror's codes
-   and must give the mirror's codes. A difference of one is allowed only within 0.001 step of a tie.
+   and must give the mirror's codes. A difference of one is allowed only near a tie, see :mod:`haqc.probe`.
 2. *Defaults against unoptimised.* The intact file runs at the runtime's defaults with its codes exposed; the cut graph,
    unoptimised, gets exactly those codes. Codes may differ by one on under 0.1 % of a tensor's values.
 
@@ -82,7 +82,7 @@ def verify_formats(files: Sequence[tuple[FormatName, str, ir.Model]], probe: Pro
         elif name == "qonnx":
             found = found.with_consumers(verify_qonnx(model, probe))
         consumers += found.of_file(file).consumers
-    return Verification(len(probe), tuple(consumers))
+    return Verification(len(probe), tuple(consumers), probe.margins)
 
 
 def verify(model: ir.Model, probe: Probe) -> Verification:
@@ -100,7 +100,8 @@ def verify(model: ir.Model, probe: Probe) -> Verification:
             f"model and mirror differ in the quantiser or output at '{differs[0]}'; verify what one compile wrote"
         )
     if not probe.weights:
-        return Verification(len(probe), (_unoptimised(pieces, cut, probe), _defaults(pieces, cut, probe.inputs)))
+        found = _unoptimised(pieces, cut, probe), _defaults(pieces, cut, probe.inputs)
+        return Verification(len(probe), found, probe.margins)
     whole = Cut.of(model)
     defaults = _defaults(whole, Runtime(whole.cut_model, optimised=False), probe.inputs)
     return Verification(len(probe), (_unoptimised(pieces, cut, probe), defaults, compare_weights(model, probe.weights)))

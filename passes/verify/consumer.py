@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from haqc.formats import MAIN_FILE
@@ -88,10 +88,17 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The verdict over the emitted files."""
+    """The verdict over the emitted files.
+
+    Attributes:
+        probes: inputs that were compared.
+        consumers: what each runtime made of each file.
+        margins: steps around a tie within which codes may differ, by tensor, where these are more than usual.
+    """
 
     probes: int
     consumers: tuple[Consumer, ...]
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -115,7 +122,8 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """Gives the verdict as in ``report.json``."""
         consumers = [consumer.to_json() for consumer in self.consumers]
-        return {"checker": "passed", "probes": self.probes, "ok": self.ok, "consumers": consumers}
+        margins = [{"tensor": tensor, "steps": steps} for tensor, steps in self.margins.items()]
+        return {"checker": "passed", "probes": self.probes, "ok": self.ok, "margins": margins, "consumers": consumers}
 
     def of_file(self, file: str) -> Verification:
         """Gives the same verdict, of a file of this name."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from haqc.mirror.node import Registry
 from tests.mirror import one_node
 
 
@@ -48,3 +49,20 @@ def draw() -> Callable[..., np.ndarray]:
 def draw_numbers() -> Callable[..., np.ndarray]:
     """Draws normal numbers, float32, that depend on their shape alone, for tests whose examples share a fixture."""
     return lambda *shape: np.random.default_rng(list(shape)).standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Takes operators out of the registry, so that these tests outlive whatever the mirror learns."""
+
+    def forget(*names: str) -> None:
+        build = Registry.build
+
+        def lacking(self: Registry, node: object) -> object:
+            if getattr(node, "op", "") in names:
+                raise node.refuse("has no mirror")  # type: ignore[attr-defined]
+            return build(self, node)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Registry, "build", lacking)
+
+    return forget
