@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from haqc.console.table import shortened
-from haqc.passes.report.wording import figure, metric_name, spread
+from haqc.passes.report.wording import figure, margin_words, metric_name, spread
 from haqc.plaintext import visible
 
 
@@ -28,6 +28,9 @@ def verification(content: Mapping[str, Any]) -> Group:
         compared = consumer.get("compared", "codes")
         end = f"{compared} differ" + (", by one" if compared == "codes" and consumer["different"] else "")
         lines.append(Text(f"    {consumer['different']:,} of {consumer['values']:,} {end}"))
+    margins = margin_words(content)
+    if margins:
+        lines.append(Text(f"  {margins}"))
     accuracy = content.get("accuracy")
     if accuracy is not None:
         name = shortened(metric_name(accuracy["metric"]), 30)

@@ -93,6 +93,7 @@ def render_html(content: Mapping[str, Any]) -> str:
         score=wording.score_name(accuracy),
         ranking=wording.ranking(accuracy),
         agreement_reason=wording.agreement_reason(accuracy),
+        margins=wording.margin_words(content["verification"]),
         cost_words=wording.COST_WORDS,
         interval={"emitted": interval(accuracy, accuracy["emitted"]), "words": interval_words(accuracy)},
         forest=forest(accuracy),

@@ -174,3 +174,13 @@ def _three_digits(value: float) -> str:
     if abs(value) < 9.995:
         return f"{value:.2f}"
     return f"{value:.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
+
+
+def margin_words(verification: Mapping[str, Any]) -> str:
+    """Says which codes could differ farther from a tie than usual; nothing where none could."""
+    margins = verification.get("margins", ())
+    if not margins:
+        return ""
+    widest = max(entry["steps"] for entry in margins)
+    tensors = "1 tensor" if len(margins) == 1 else f"{len(margins)} tensors"
+    return f"codes of {tensors} within up to {widest:.2g} step of a tie may differ: float32 itself is no surer there"

@@ -369,6 +369,13 @@ def test_page_gives_budget_cost_allocators_and_layers(content: dict[str, Any]) -
     assert "sha256:0a1b" in text
 
 
+def test_page_says_where_codes_may_differ_farther_from_a_tie(content: dict[str, Any]) -> None:
+    words = "codes of 2 tensors within up to 0.03 step of a tie may differ: float32 itself is no surer there"
+    assert words not in Page(render_html(content)).text
+    content["verification"]["margins"] = [{"tensor": "n", "steps": 0.03}, {"tensor": "m", "steps": 0.002}]
+    assert words in Page(render_html(content)).text
+
+
 def test_page_says_what_failed(content: dict[str, Any]) -> None:
     content["cost"]["budget"][0]["met"] = False
     content["verification"]["consumers"][1] |= {"ok": False, "first_difference": "layer conv2, value 7"}
