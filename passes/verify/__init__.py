@@ -141,7 +141,7 @@ def _unoptimised(pieces: Cut, cut: Runtime, probe: Probe) -> Consumer:
         gap = gap_between(got[name], probe.floats[name])
         ok = gap <= FLOAT_TOLERANCE
         differences.append(TensorDifference(name, got[name].size, 0 if ok else got[name].size, gap, ok))
-    output = output_difference(got, probe.outputs)
+    output = output_difference(got, probe.outputs, pieces.least)
     compared: Compared = "values" if probe.weights else "codes"
     return consumer("onnxruntime, unoptimised", VERSION, "mirror", compared, differences, output)
 

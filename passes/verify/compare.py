@@ -48,14 +48,16 @@ def against_unoptimised(
         differences.append(TensorDifference(tensor, gap.size, different, int(gap.max()), ok))
     outputs = {name: expected[name] for name in expected if name not in pieces.codes.values()}
     compared: Compared = "codes" if pieces.codes else "values"
-    output = output_difference(got, outputs)
+    output = output_difference(got, outputs, pieces.least)
     return consumer(name, version, "onnxruntime, unoptimised", compared, differences, output)
 
 
-def output_difference(got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str | None:
-    """Says how an output differs, if one does."""
+def output_difference(
+    got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], least: Mapping[str, float]
+) -> str | None:
+    """Says how an output differs, if one does; ``least`` has the magnitudes to assume, see :mod:`haqc.gap`."""
     for name, reference in expected.items():
-        gap = gap_between(got[name], reference)
+        gap = gap_between(got[name], reference, least.get(name, 0.0))
         if not gap <= OUTPUT_TOLERANCE:
             return f"output '{name}' differs by {gap:.3g} of its largest magnitude"
     return None

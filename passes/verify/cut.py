@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from haqc.content import Content
 from haqc.errors import ModelError
+from haqc.gap import least_magnitude
 
 _CARRIERS = ("MaxPool",)
 """Operators that emitted files run on codes."""
@@ -25,12 +26,14 @@ class Cut:
         floats: names of the float tensors at which it is cut as well.
         exposed_model: the intact model with each of these tensors as an output as well.
         cut_model: each of these tensors is an output, and its readers get a given one instead.
+        least: the magnitudes to assume of the model's outputs, see :mod:`haqc.gap`.
     """
 
     codes: dict[str, str]
     floats: tuple[str, ...]
     exposed_model: Content
     cut_model: Content
+    least: dict[str, float]
 
     @classmethod
     def of(cls, model: ir.Model, floats: tuple[str, ...] = ()) -> Cut:
@@ -46,7 +49,8 @@ class Cut:
         for name in codes.values():
             _hand_out(cut, computed[name])
         _cut_floats(cut, floats)
-        return cls(codes, floats, Content.of(exposed), Content.of(cut))
+        least = {str(value.name): least_magnitude(value) for value in model.graph.outputs}
+        return cls(codes, floats, Content.of(exposed), Content.of(cut), least)
 
 
 def _expose(model: ir.Model) -> dict[str, str]:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from haqc.content import Content
 from haqc.errors import ModelError
+from haqc.gap import least_magnitude
 from haqc.passes.verify.compare import against_mirror, output_difference
 from haqc.passes.verify.consumer import Consumer, consumer
 from haqc.passes.verify.cut import GIVEN
@@ -50,9 +51,9 @@ def verify_qonnx(model: ir.Model, probe: Probe) -> Consumer:
     differences = [
         against_mirror(tensor, quant.codes(answer.outputs[quant.output]), probe) for tensor, quant in quants.items()
     ]
-    return consumer(
-        NAME, answer.version, "mirror", "codes", differences, output_difference(answer.outputs, probe.outputs)
-    )
+    least = {str(value.name): least_magnitude(value) for value in model.graph.outputs}
+    output = output_difference(answer.outputs, probe.outputs, least)
+    return consumer(NAME, answer.version, "mirror", "codes", differences, output)
 
 
 @dataclass(frozen=True, slots=True)
