@@ -1,4 +1,4 @@
-"""Real English text out of what is installed: Python's own documentation and the pages that packages bring along."""
+"""Real English text out of what is installed: the documentation of Python, of its library and of packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SENTENCES = 2
 """Sentences of one passage."""
 
 LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "encodings"})
-"""Folders of the standard library that are no part of it, or hold hardly any prose."""
+"""Folders inside the standard library or a package that are no part of it, or hold hardly any prose."""
 
 _PROSE = re.compile(r"[A-Z][^|<>{}=]*[.?!]")
 """A paragraph of prose: no table, no markup, no code, and it ends where a sentence ends."""
@@ -27,9 +27,9 @@ _SENTENCE_END = re.compile(r"(?<=[a-z)][.?!]) (?=[A-Z])")
 def documents() -> list[tuple[str, ...]]:
     """Gives the passages of every document; no passage stands in two documents.
 
-    Documents are topics of the Python reference, what modules of the standard library say of themselves,
-    descriptions of scikit-learn's data, and packages' descriptions, in the order of their names. What is installed
-    decides what there is.
+    Documents are topics of the Python reference, what modules of the standard library and of packages say of
+    themselves, descriptions of scikit-learn's data, and packages' descriptions, in the order of their names. What is
+    installed decides what there is.
     """
     seen: set[str] = set()
     found = []
@@ -44,11 +44,12 @@ def documents() -> list[tuple[str, ...]]:
 def _texts() -> Iterator[tuple[str, str]]:
     for topic, text in topics.topics.items():
         yield f"python {topic}", text
-    library = Path(sysconfig.get_path("stdlib"))
-    for path in library.rglob("*.py"):
-        place = path.relative_to(library)
-        if LEFT_OUT.isdisjoint(place.parts):
-            yield f"module {place.as_posix()}", _docstrings(path.read_text(encoding="utf-8", errors="replace"))
+    for kind in ("stdlib", "purelib"):
+        library = Path(sysconfig.get_path(kind))
+        for path in library.rglob("*.py"):
+            place = path.relative_to(library)
+            if LEFT_OUT.isdisjoint(place.parts):
+                yield f"module {place.as_posix()}", _docstrings(path.read_text(encoding="utf-8", errors="replace"))
     for file in resources.files("sklearn.datasets.descr").iterdir():
         if file.name.endswith(".rst"):
             yield f"scikit-learn {file.name}", file.read_text(encoding="utf-8")
@@ -57,7 +58,10 @@ def _texts() -> Iterator[tuple[str, str]]:
 
 
 def _docstrings(source: str) -> str:
-    nodes = ast.walk(ast.parse(source)) if '"""' in source else ()
+    try:
+        nodes = ast.walk(ast.parse(source)) if '"""' in source else ()
+    except SyntaxError:  # a template, or Python of another version
+        nodes = ()
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     return "\n\n".join(ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds))
 

