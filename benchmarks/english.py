@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.message import Message
 from importlib import metadata, resources
 from pathlib import Path
@@ -24,16 +24,19 @@ _PROSE = re.compile(r"[A-Z][^|<>{}=]*[.?!]")
 _SENTENCE_END = re.compile(r"(?<=[a-z)][.?!]) (?=[A-Z])")
 
 
-def documents() -> list[tuple[str, ...]]:
+def documents(libraries: Sequence[str] = ("stdlib", "purelib")) -> list[tuple[str, ...]]:
     """Gives the passages of every document; no passage stands in two documents.
 
     Documents are topics of the Python reference, what modules of the standard library and of packages say of
     themselves, descriptions of scikit-learn's data, and packages' descriptions, in the order of their names. What is
     installed decides what there is.
+
+    Args:
+        libraries: whose modules are read, by the names that :mod:`sysconfig` has for their folders.
     """
     seen: set[str] = set()
     found = []
-    for _, text in sorted(_texts()):
+    for _, text in sorted(_texts(libraries)):
         passages = [passage for passage in _passages(text) if passage not in seen]
         if passages:
             seen.update(passages)
@@ -41,11 +44,11 @@ def documents() -> list[tuple[str, ...]]:
     return found
 
 
-def _texts() -> Iterator[tuple[str, str]]:
+def _texts(libraries: Sequence[str]) -> Iterator[tuple[str, str]]:
     for topic, text in topics.topics.items():
         yield f"python {topic}", text
-    for kind in ("stdlib", "purelib"):
-        library = Path(sysconfig.get_path(kind))
+    for name in libraries:
+        library = Path(sysconfig.get_path(name))
         for path in library.rglob("*.py"):
             place = path.relative_to(library)
             if LEFT_OUT.isdisjoint(place.parts):

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def passages() -> list[str]:
-    return [passage for texts in documents() for passage in texts]
+    return [passage for texts in documents(["stdlib"]) for passage in texts]
 
 
 def test_no_passage_stands_in_two_documents(passages: list[str]) -> None:
