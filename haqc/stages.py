@@ -188,8 +188,8 @@ def recover_winners(
     """Reconstructs winners that are not fine-tuned, by key; each is kept for resuming."""
     if not bench.fitting.samples:
         return {}
-    answers = min(bench.closing.samples, len(bench.train)) // TRAINING_FACTOR  # of the float network, asked first
-    samples = (bench.fitting.samples + bench.closing.samples + answers) * bench.parts(mirror)
+    parts, asked = bench.parts(mirror), min(bench.closing.samples, len(bench.train))  # the float network first
+    samples = (bench.fitting.samples + bench.closing.samples) * parts + asked * parts // TRAINING_FACTOR
     tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
     return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
 
