@@ -19,7 +19,7 @@ from haqc.errors import DataError, ModelError
 from haqc.metrics import Metric
 from haqc.mirror import Mirror
 from haqc.mirror.quantised import QuantisedMirror
-from haqc.train import Recipe, fine_tune, outputs, runs
+from haqc.train import Recipe, fine_tune, outputs
 
 LARGEST_BYTES = 256 * 2**20
 """Bound on the answers that are kept; of large outputs fewer samples are used."""
@@ -60,11 +60,8 @@ class Lessons:
             advance: called with the number of samples after each run.
         """
         one = outputs(mirror, logits, split.take(slice(0, 1)), run)
-        split, answers = split.take(slice(0, max(1, min(count, LARGEST_BYTES // max(1, one.nbytes))))), []
-        for (part,) in runs(mirror, (logits,), split, run):
-            answers.append(part)
-            advance(len(part))
-        return cls(logits, split, np.concatenate(answers))
+        split = split.take(slice(0, max(1, min(count, LARGEST_BYTES // max(1, one.nbytes)))))
+        return cls(logits, split, outputs(mirror, logits, split, run, advance))
 
 
 def distil(

@@ -12,7 +12,7 @@ from haqc.content import Content
 from haqc.data.split import Split
 from haqc.errors import VerificationError
 from haqc.frontend import Front
-from haqc.gap import bounded_input, gap_between, least_magnitude
+from haqc.gap import bounded_input, gap_between, least_magnitude, least_magnitudes
 from haqc.mirror import Mirror
 from haqc.runtime import Runtime
 
@@ -46,7 +46,7 @@ def require_equal(mirror: Mirror, front: Front, original: Runtime, split: Split)
     given = dict(zip(mirror.inputs, inputs, strict=True))
     exposed = _with_logits(front.model)
     expected = Runtime(Content.of(exposed)).run(given)
-    least = {str(value.name): least_magnitude(value) for value in exposed.graph.outputs}
+    least = least_magnitudes(exposed)
     for name, found in zip(least, _values(mirror, inputs, tuple(least)), strict=True):
         gap = gap_between(found, expected[name], least[name])
         if not gap <= MIRROR_TOLERANCE:

@@ -21,6 +21,11 @@ def least_magnitude(value: ir.Value) -> float:
     return 0.0 if bounded_input(value) is None else LEAST_OF_BOUNDED
 
 
+def least_magnitudes(model: ir.Model) -> dict[str, float]:
+    """Gives the same for each output of a model, by name."""
+    return {str(value.name): least_magnitude(value) for value in model.graph.outputs}
+
+
 def bounded_input(value: ir.Value) -> ir.Value | None:
     """Gives what the bounded function reads that a value comes from; ``None`` where it comes from none."""
     producer = value.producer()

@@ -131,9 +131,19 @@ def fine_tune(
             checkpoint()
 
 
-def outputs(network: Mirror | QuantisedMirror, tensor: str, split: Split, batch: int = 250) -> np.ndarray:
-    """Gives one tensor over a whole split, shape ``[N, ...]``."""
-    return np.concatenate([part for (part,) in runs(network, (tensor,), split, batch)])
+def outputs(
+    network: Mirror | QuantisedMirror,
+    tensor: str,
+    split: Split,
+    batch: int = 250,
+    advance: Callable[[int], None] = lambda samples: None,
+) -> np.ndarray:
+    """Gives one tensor over a whole split, shape ``[N, ...]``; tells the number of samples after each run."""
+    parts = []
+    for (part,) in runs(network, (tensor,), split, batch):
+        parts.append(part)
+        advance(len(part))
+    return np.concatenate(parts)
 
 
 def runs(

@@ -209,9 +209,10 @@ class QuantisedMirror(nn.Module):
             return {}
         tensors = self.mirror.tensors(inputs)
         value = dict(zip(self.activations, self.run(tensors, tuple(self.activations)), strict=True))
-        stored = {**self.weights, **self.codebooks, **self.biases}
-        known = {name: quantiser(self.mirror.value(name)) for name, quantiser in stored.items()}
-        known |= {tensor: quantiser(value[tensor]) for tensor, quantiser in self.activations.items()}
+        known = {
+            name: quantiser(value[name] if name in value else self.mirror.value(name))
+            for name, quantiser in self.quantisers.items()
+        }
         errors = rounding_errors(self.mirror, tensors, value, known)
         return {tensor: error / self.activations[tensor].scale.item() for tensor, error in errors.items()}
 

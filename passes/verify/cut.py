@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from haqc.content import Content
 from haqc.errors import ModelError
-from haqc.gap import least_magnitude
+from haqc.gap import least_magnitudes
 
 _CARRIERS = ("MaxPool",)
 """Operators that emitted files run on codes."""
@@ -49,8 +49,7 @@ class Cut:
         for name in codes.values():
             _hand_out(cut, computed[name])
         _cut_floats(cut, floats)
-        least = {str(value.name): least_magnitude(value) for value in model.graph.outputs}
-        return cls(codes, floats, Content.of(exposed), Content.of(cut), least)
+        return cls(codes, floats, Content.of(exposed), Content.of(cut), least_magnitudes(model))
 
 
 def _expose(model: ir.Model) -> dict[str, str]:

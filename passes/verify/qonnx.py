@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from haqc.content import Content
 from haqc.errors import ModelError
-from haqc.gap import least_magnitude
+from haqc.gap import least_magnitudes
 from haqc.passes.verify.compare import against_mirror, output_difference
 from haqc.passes.verify.consumer import Consumer, consumer
 from haqc.passes.verify.cut import GIVEN
@@ -51,8 +51,7 @@ def verify_qonnx(model: ir.Model, probe: Probe) -> Consumer:
     differences = [
         against_mirror(tensor, quant.codes(answer.outputs[quant.output]), probe) for tensor, quant in quants.items()
     ]
-    least = {str(value.name): least_magnitude(value) for value in model.graph.outputs}
-    output = output_difference(answer.outputs, probe.outputs, least)
+    output = output_difference(answer.outputs, probe.outputs, least_magnitudes(model))
     return consumer(NAME, answer.version, "mirror", "codes", differences, output)
 
 
