@@ -18,7 +18,7 @@ from haqc.enlarge import enlarge
 from haqc.folder import OutputFolder
 from haqc.mirror import Mirror
 from haqc.packing import entries
-from haqc.passes.calibrate import calibrate, calibrate_codebooks
+from haqc.passes.calibrate import calibrate, calibrate_codebooks, set_apart
 from haqc.plan import Plan
 from haqc.policy import Space
 from haqc.problem import Problem
@@ -110,10 +110,10 @@ def grids(
         return _codebooks(mirror, space, folder)
     batches = Batches(bench.train.take(slice(0, effort.calibration)), min(64, bench.run))
     calibration = calibrate(mirror, space, batches, request.ranges or "mse", request.quantiser)
-    if request.ranges is not None or request.quantiser != "lsq":
-        return calibration
-    weights = {tensor for tensor, _ in calibration.weights}
-    return clip(mirror, bench.logits, weights, calibration, bench.train, min(effort.clip, bench.run))
+    if request.ranges is None and request.quantiser == "lsq":
+        weights = {tensor for tensor, _ in calibration.weights}
+        calibration = clip(mirror, bench.logits, weights, calibration, bench.train, min(effort.clip, bench.run))
+    return set_apart(calibration)
 
 
 def _codebooks(mirror: Mirror, space: Space, folder: OutputFolder) -> Calibration:

@@ -19,12 +19,13 @@ from haqc.errors import DataError, ModelError
 from haqc.graph import Graph
 from haqc.mirror import Mirror
 from haqc.passes.calibrate.activations import SMALLEST_RANGE, activation_grid, symmetric_grid
+from haqc.passes.calibrate.apart import set_apart
 from haqc.passes.calibrate.codebooks import calibrate_codebooks
 from haqc.passes.calibrate.secondmoments import moments
 from haqc.passes.calibrate.weights import finite_weight, tensor_grid, weight_grid
 from haqc.policy import Choice, Space
 
-__all__ = ["BINS", "LARGEST", "calibrate", "calibrate_codebooks"]
+__all__ = ["BINS", "LARGEST", "calibrate", "calibrate_codebooks", "set_apart"]
 
 BINS = 2048
 """Bins of an activation histogram."""
