@@ -1,12 +1,13 @@
 """Compiles the real networks without any training, at the bit operations that AIMET's mixed precision came to.
 
-    python -m benchmarks.amp [--out build/amp] [--only resnet8] [--metric agreement] [--evaluations 16] [--seed 0]
+    python -m benchmarks.amp [--out build/amp] [--only resnet8] [--metric agreement] [--evaluations 16] [--jobs 1]
 
 Bit operations are multiply-accumulates x weight bits x activation bits, relative to 8/8 everywhere, pinned layers
 included; ``benchmarks/bit_operations.toml`` is the target that prices just these. Each network is compiled twice: with
 labels to score policies with, as AIMET had them, and without (``--metric agreement``), where the float network's word
 is all that is known. Prints one line per compile, as Markdown, from the emitted file on the reported split; seconds
-are of the processor, of all processes. What AIMET 2.42.0 came to is in the table of ``docs/allocators.md``.
+are of the processor, of all processes, and of the clock. What AIMET 2.42.0 came to is in the table of
+``docs/allocators.md``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from haqc.runtime import Runtime
 TARGET = Path(__file__).with_name("bit_operations.toml")
 SHARES = {"resnet8": 0.712, "fashion": 0.423}
 METRICS = ("top-1", "agreement")
-TITLES = ("network", "scored with", "bit operations", "images", "float", "emitted", "difference", "CPU s")
+_FIGURES = ("bit operations", "images", "float", "emitted", "difference", "jobs", "CPU s", "clock s")
+TITLES = ("network", "scored with", *_FIGURES)
 RUN = 250
 
 
@@ -40,12 +42,13 @@ def main() -> None:
     parser.add_argument("--metric", choices=METRICS)
     parser.add_argument("--evaluations", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that evaluate")
     arguments = parser.parse_args()
     print(markdown.head(TITLES))
     for network in real_networks(arguments.out):
         for metric in METRICS:
             if arguments.only in (None, network.name) and arguments.metric in (None, metric):
-                name = f"{network.name}-{metric}-{arguments.evaluations}-{arguments.seed}"
+                name = f"{network.name}-{metric}-{arguments.evaluations}-{arguments.seed}-{arguments.jobs}"
                 print(row(network, metric, arguments.out / name, arguments), flush=True)
 
 
@@ -56,12 +59,13 @@ def row(network: Network, metric: str, folder: Path, arguments: argparse.Namespa
         run = haqc(
             "compile", network.model, "--target", TARGET, "--budget", f"energy={SHARES[network.name]}",
             "--data", network.data, "--metric", metric, "--finetune", 0, "--seed", arguments.seed,
-            "--evaluations", arguments.evaluations, "--out", folder, "--jobs", 1, "--json",
+            "--evaluations", arguments.evaluations, "--out", folder, "--jobs", arguments.jobs, "--json",
             *(["--resume"] if folder.exists() else []),
         )  # fmt: skip
         if run.code:
             sys.exit(f"haqc compile ended with {run.code}: {run.last_line}")
-        kept.write_text(json.dumps(measured(network, folder, json.loads(run.output)) | {"cpu_s": run.cpu_s}))
+        spent = {"jobs": arguments.jobs, "cpu_s": run.cpu_s, "clock_s": run.clock_s}
+        kept.write_text(json.dumps(measured(network, folder, json.loads(run.output)) | spent))
     cell = json.loads(kept.read_text())
     figures = (
         f"{cell['share']:.4f}",
@@ -69,7 +73,9 @@ def row(network: Network, metric: str, folder: Path, arguments: argparse.Namespa
         f"{cell['float']:.2f}",
         f"{cell['emitted']:.2f}",
         f"{cell['difference']:+.2f} ± {cell['paired_standard_error']:.2f}",
+        f"{cell['jobs']}",
         f"{cell['cpu_s']:.0f}",
+        f"{cell['clock_s']:.0f}",
     )
     return "| " + " | ".join((network.name, "labels" if metric == "top-1" else "agreement", *figures)) + " |"
 

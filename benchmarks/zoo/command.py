@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class Run:
         code: exit code.
         output, errors: what it wrote on standard output and standard error.
         cpu_s: processor time of the process and of those that it waited for, in seconds.
+        clock_s: what a clock beside it showed, in seconds.
         peak_bytes: largest resident memory of one process.
     """
 
@@ -27,6 +29,7 @@ class Run:
     output: str
     errors: str
     cpu_s: float
+    clock_s: float
     peak_bytes: int
 
     @property
@@ -40,13 +43,15 @@ def haqc(*arguments: str | Path | int) -> Run:
     """Runs ``haqc`` with these arguments to its end."""
     command = [sys.executable, "-m", "haqc", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    begun_s = time.perf_counter()
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
+        clock_s = time.perf_counter() - begun_s
         process.returncode = os.waitstatus_to_exitcode(status)
         texts = []
         for stream in (output, errors):
             stream.seek(0)
             texts.append(stream.read().decode(errors="replace"))
     kilobytes = usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
-    return Run(process.returncode, texts[0], texts[1], usage.ru_utime + usage.ru_stime, kilobytes * 1024)
+    return Run(process.returncode, texts[0], texts[1], usage.ru_utime + usage.ru_stime, clock_s, kilobytes * 1024)

@@ -23,7 +23,7 @@ from haqc.mirror.quantised import QuantisedMirror
 from haqc.mirror.stretch import Stretch
 from haqc.reconstruct.biases import correct, level
 from haqc.reconstruct.fit import Fitting, Sides, fit
-from haqc.reconstruct.parts import Original, first_inputs, over, stretches
+from haqc.reconstruct.parts import BATCH, Original, first_inputs, over, stretches
 from haqc.reconstruct.ranges import clip
 from haqc.reconstruct.reach import reach
 from haqc.recovery import Reconstruction
@@ -68,20 +68,27 @@ def reconstruct(
     ends, before, after = [], [], []
     for stretch, exact, target in teacher.walk():
         start, weight = stretch.start(actual), weights.get(stretch.wanted)
-        variance = float((target - target.mean(dim=0)).square().mean()) + _SMALLEST_VARIANCE
-        sides = Sides(stretch.start(exact), start, target, variance, weight)
+        sides = Sides(stretch.start(exact), start, target, _variance(target), weight)
         plain, state = over(stretch, start, network.quantisers, each), network.state()
         fit(network, stretch, sides, fitting if each is None else fitting.of_batch(each), generator, advance)
         found = over(stretch, start, network.quantisers, each)
-        if not sides.error(found) <= sides.error(plain):  # too few samples or steps for it: better as it was
+        was, now = sides.error(plain), sides.error(found)
+        if not now <= was:  # too few samples or steps for it: better as it was
             network.load(state)
-            found = plain
-        if math.isfinite(sides.error(plain)):
+            found, now = plain, was
+        if math.isfinite(was):
             ends.append(stretch.wanted)
-            before.append(sides.error(plain))
-            after.append(sides.error(found))
+            before.append(was)
+            after.append(now)
         actual = teacher.behind(stretch, found)
     return Reconstruction(tuple(ends), tuple(before), tuple(after), len(inputs[0]))
+
+
+def _variance(target: Tensor) -> float:
+    """Gives the mean variance over the samples; some samples at a time, for temporary copies of all take longer."""
+    mean = target.mean(dim=0)
+    squares = sum(float((part - mean).square().sum(dtype=torch.float64)) for part in torch.split(target, BATCH))
+    return squares / target.numel() + _SMALLEST_VARIANCE
 
 
 def _affordable(mirror: Mirror, parts: tuple[Stretch, ...], inputs: tuple[Tensor, ...]) -> int:

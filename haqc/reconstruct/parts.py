@@ -14,8 +14,8 @@ from haqc.mirror import Mirror
 from haqc.mirror.module import Quantiser
 from haqc.mirror.stretch import Stretch, carries_batch, divide
 
-BATCH = 128
-"""Samples that pass a stretch at a time where no gradient is needed."""
+BATCH = 32
+"""Samples that pass a stretch at a time where no gradient is needed: so few that caches hold what moves."""
 
 
 def stretches(mirror: Mirror, logits: str, weights: Iterable[str], split: Split) -> tuple[Stretch, ...]:
