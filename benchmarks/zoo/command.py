@@ -1,4 +1,4 @@
-"""Runs haqc's command line as a process of its own, and measures it."""
+"""Runs a command, such as haqc's own, as a process, and measures it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,12 @@ class Run:
 
 def haqc(*arguments: str | Path | int) -> Run:
     """Runs ``haqc`` with these arguments to its end."""
-    command = [sys.executable, "-m", "haqc", *map(str, arguments)]
+    return measured(sys.executable, "-m", "haqc", *arguments)
+
+
+def measured(*arguments: str | Path | int) -> Run:
+    """Runs a command to its end."""
+    command = [*map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     begun_s = time.perf_counter()
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
