@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -41,6 +41,11 @@ class Effect:
         """Gives the effect that has these numbers."""
         output, layer, counts, lost = numbers
         return cls(output, layer, lost if counts else None)
+
+
+def output_errors(effects: Mapping[tuple[str, int], Effect]) -> dict[tuple[str, int], float]:
+    """Gives what each operand alone, at each width, does to the output, by (tensor, bits)."""
+    return {key: effect.output for key, effect in effects.items()}
 
 
 @dataclass(frozen=True, slots=True)

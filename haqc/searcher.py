@@ -10,7 +10,7 @@ from functools import cached_property
 from haqc import stages
 from haqc.case import Case
 from haqc.clock import Clock
-from haqc.effect import Effect
+from haqc.effect import Effect, output_errors
 from haqc.folder import OutputFolder
 from haqc.passes.search import SearchOptions, recoverable
 from haqc.plan import FINALISTS
@@ -87,8 +87,7 @@ class Searcher:
         """Gives a search with the best of its finalists as its best."""
         case = self.case
         if self.bench.brief.samples:
-            sensitivity = {key: effect.output for key, effect in self.effects.items()}
-            ranked = recoverable(found, case.problem.space, sensitivity, count)
+            ranked = recoverable(found, case.problem.space, output_errors(self.effects), count)
         else:
             ranked = found.promising(count)
         with self.clock.part("finalists"):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from haqc import sensitivity
-from haqc.effect import Effect
+from haqc.effect import Effect, output_errors
 from haqc.effort import TRAINING_FACTOR
 from haqc.errors import ModelError, ResumeError
 from haqc.folder import OutputFolder
@@ -113,7 +113,7 @@ def search_policies(
             evaluate,
             baseline=problem.baseline,
             float_accuracy=samples.search.float_quality,
-            sensitivity={key: effect.output for key, effect in effects.items()},
+            sensitivity=output_errors(effects),
             options=options,
             record=log.record,
             progress=progress,
