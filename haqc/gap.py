@@ -28,10 +28,16 @@ def least_magnitudes(model: ir.Model) -> dict[str, float]:
 
 def bounded_input(value: ir.Value) -> ir.Value | None:
     """Gives what the bounded function reads that a value comes from; ``None`` where it comes from none."""
+    function = bounding(value)
+    return None if function is None else function.inputs[0]
+
+
+def bounding(value: ir.Value) -> ir.Node | None:
+    """Gives the bounded function that a value comes from, behind what only moves numbers; ``None`` where none is."""
     producer = value.producer()
     while producer is not None and producer.op_type in _MOVING and producer.inputs[0] is not None:
         producer = producer.inputs[0].producer()
-    return producer.inputs[0] if producer is not None and producer.op_type in _BOUNDED else None
+    return producer if producer is not None and producer.op_type in _BOUNDED else None
 
 
 def gap_between(found: np.ndarray, expected: np.ndarray, least: float = 0.0) -> float:

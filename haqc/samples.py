@@ -6,15 +6,17 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 from haqc.content import Content
 from haqc.data.split import Dataset
 from haqc.effort import Effort
 from haqc.errors import DataError
+from haqc.gap import bounding
 from haqc.judge import Judge, Outputs, check_labels, rows_by_sample, rows_of
 from haqc.measured import Measured
-from haqc.metrics import Metric, Rows, Shape, TopK, fitting
+from haqc.metrics import Cosine, Metric, Rows, Shape, TopK, fitting
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.imagine import Telling
 from haqc.passes.report.wording import figure
@@ -69,6 +71,8 @@ class Samples:
             labels = dataset.search.labels if dataset.has_labels else None
             metric = fitting(found.shape, labels, is_embedding=is_embedding(output))
         check_labels(dataset, metric, found.shape)
+        is_found = isinstance(metric, Cosine) and _is_found(output)
+        metric = Cosine(least=SOMETHING) if is_found else metric
         _announce(dataset, metric, ui)
         split = dataset.search.take(slice(0, max(1, effort.search // metric.traits.group) * metric.traits.group))
         name = str(output.name)
@@ -78,6 +82,8 @@ class Samples:
         words = figure(value, metric.traits.unit)
         ui.say(f"float model on the search split ({len(split)} samples): {words} {metric.name}")
         _refuse_chance(metric, value, found.shape, dataset.name)
+        if is_found and expected is not None:
+            _refuse_nothing(name, expected, dataset)
         one = split.take(slice(0, 1))
         has_targets = metric.targets(one.inputs(slice(0, 1)), one.labels, found.shape) is not None
         logits = str(before_softmax(output).name)
@@ -123,6 +129,10 @@ class Samples:
         )
 
 
+SOMETHING = 0.001
+"""What a Sigmoid gives where a network has found something, at least; runtimes approximate what lies far below."""
+
+
 def telling(model: ir.Model) -> Telling:
     """Gives what tells most of the inputs: the scored output, before a Softmax.
 
@@ -160,4 +170,26 @@ def _refuse_chance(metric: Metric, value: float, shape: Shape, name: str) -> Non
             f"the float model reaches {value:.2f} % on the search split of '{name}', where guessing reaches "
             f"{metric.chance(shape[1]):.2f} %; check the scaling (scale, mean, std, layout in a data description) and "
             "the order of the labels"
+        )
+
+
+def _is_found(output: ir.Value) -> bool:
+    """Whether an output tells at each place whether something is there: it comes from a Sigmoid."""
+    function = bounding(output)
+    return function is not None and function.op_type in ("Sigmoid", "HardSigmoid")
+
+
+def _refuse_nothing(name: str, found: np.ndarray, dataset: Dataset) -> None:
+    """Refuses data in which the float model finds nothing: any network that finds nothing would agree with it.
+
+    Raises:
+        DataError: the output stays below :data:`SOMETHING`.
+    """
+    largest = float(np.abs(found).max(initial=0.0))
+    if largest < SOMETHING:
+        samples = "made up" if dataset.synthetic else f"of '{dataset.name}'"
+        raise DataError(
+            f"the float model finds nothing in the samples {samples}: its output '{name}' may reach 1 and is at most "
+            f"{largest:.2g} on the search split, so there is nothing to agree with; give samples with --data in which "
+            "it finds something"
         )

@@ -20,6 +20,7 @@ from haqc.userfunction import is_function
 __all__ = [
     "METRICS",
     "Batch",
+    "Cosine",
     "Counting",
     "Metric",
     "Rows",

@@ -66,9 +66,14 @@ class MeanError:
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
-    """The cosine of a sample's whole output to the float network's; opposite directions count as 0."""
+    """The cosine of a sample's whole output to the float network's; opposite directions count as 0.
+
+    Attributes:
+        least: magnitude that counts as nothing. Outputs far below it have no direction of their own and agree.
+    """
 
     name: str = "cosine"
+    least: float = 0.0
     traits: ClassVar[Traits] = Traits(unit="%", is_agreement=True)
 
     def refusal(self, labels: np.ndarray | None, shape: Shape, *, judges: bool) -> str:
@@ -78,7 +83,7 @@ class Cosine:
     def rows(self, batch: Batch) -> Rows:
         """Gives the cosine of each sample."""
         assert batch.reference is not None
-        a, b = (v.reshape(len(v), -1).astype(np.float64) for v in (batch.outputs[0], batch.reference))
+        a, b = (self._vectors(outputs) for outputs in (batch.outputs[0], batch.reference))
         lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
         norms = lengths[0] * lengths[1]
         cosines = np.clip((a * b).sum(axis=1) / np.where(norms > 0, norms, 1), 0, 1)
@@ -96,3 +101,9 @@ class Cosine:
     def class_axis(self, labels: np.ndarray | None, shape: Shape) -> int | None:
         """Gives nothing: the values are no scores of classes."""
         return None
+
+    def _vectors(self, outputs: np.ndarray) -> Rows:
+        """Gives one vector for each sample: its values, and one as long as if each were the least that counts."""
+        values = outputs.reshape(len(outputs), -1).astype(np.float64)
+        length = self.least * math.sqrt(values.shape[1])
+        return np.column_stack([values, np.full(len(values), length)]) if length else values

@@ -15,6 +15,7 @@ from haqc.errors import DataError
 from haqc.metrics import (
     METRICS,
     Batch,
+    Cosine,
     Counting,
     Metric,
     Rows,
@@ -69,6 +70,16 @@ def test_top_k(k: int) -> None:
 
 def test_of_equal_outputs_the_first_counts() -> None:
     assert value("top-1", batch(np.ones((4, 3)), np.array([0, 0, 1, 2]))) == 50.0
+
+
+def test_outputs_far_below_the_least_that_counts_agree_whatever_their_direction() -> None:
+    found = Cosine(least=0.001)
+    nothing, other = np.full((1, 4), 1e-7), np.array([[1e-7, -1e-7, 1e-7, -1e-7]])
+    one, elsewhere = np.array([[1.0, 0.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0, 0.0]])
+    cosines = [found.rows(batch(a, reference=b))[0, 0] for a, b in ((nothing, other), (one, elsewhere), (one, nothing))]
+    assert cosines == pytest.approx([1.0, 0.0, 0.0], abs=0.003)
+    exact = Cosine().rows(batch(one * 3 + elsewhere, reference=one))
+    assert found.rows(batch(one * 3 + elsewhere, reference=one)) == pytest.approx(exact, abs=1e-5)
 
 
 def test_agreement_and_cosine() -> None:
