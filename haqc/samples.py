@@ -83,7 +83,7 @@ class Samples:
         ui.say(f"float model on the search split ({len(split)} samples): {words} {metric.name}")
         _refuse_chance(metric, value, found.shape, dataset.name)
         if is_found and expected is not None:
-            _refuse_nothing(name, expected, dataset)
+            _check_found(name, expected, dataset, ui)
         one = split.take(slice(0, 1))
         has_targets = metric.targets(one.inputs(slice(0, 1)), one.labels, found.shape) is not None
         logits = str(before_softmax(output).name)
@@ -179,17 +179,23 @@ def _is_found(output: ir.Value) -> bool:
     return function is not None and function.op_type in ("Sigmoid", "HardSigmoid")
 
 
-def _refuse_nothing(name: str, found: np.ndarray, dataset: Dataset) -> None:
-    """Refuses data in which the float model finds nothing: any network that finds nothing would agree with it.
+def _check_found(name: str, found: np.ndarray, dataset: Dataset, ui: Ui) -> None:
+    """Says where the float model finds nothing in most samples: any network that finds nothing there agrees with it.
 
     Raises:
-        DataError: the output stays below :data:`SOMETHING`.
+        DataError: it finds nothing in any.
     """
-    largest = float(np.abs(found).max(initial=0.0))
-    if largest < SOMETHING:
-        samples = "made up" if dataset.synthetic else f"of '{dataset.name}'"
+    largest = np.abs(found).reshape(len(found), -1).max(axis=1, initial=0.0)
+    empty = int((largest < SOMETHING).sum())
+    samples = "made up" if dataset.synthetic else f"of '{dataset.name}'"
+    if empty == len(found):
         raise DataError(
             f"the float model finds nothing in the samples {samples}: its output '{name}' may reach 1 and is at most "
-            f"{largest:.2g} on the search split, so there is nothing to agree with; give samples with --data in which "
-            "it finds something"
+            f"{largest.max():.2g} on the search split, so there is nothing to agree with; give samples with --data in "
+            "which it finds something"
+        )
+    if empty > len(found) / 2:
+        ui.say(
+            f"the float model finds nothing in {empty} of these {len(found)} samples, which agree at almost any "
+            "widths; give samples with --data in which it finds something"
         )

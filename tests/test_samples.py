@@ -62,6 +62,20 @@ def test_one_that_finds_something_is_compiled(haqc: CommandLine, tmp_path: Path,
     given = ("--data", tmp_path / "data.npz", "--no-default-pins", "--out", tmp_path / "out")
     done = haqc("compile", model, *OPTIONS, *given)
     assert done.code == 0, done.err
+    assert "finds nothing" not in done.err
+
+
+@pytest.mark.usefixtures("jobs")
+def test_one_that_finds_something_in_few_samples_is_told(haqc: CommandLine, tmp_path: Path) -> None:
+    x = draw(400, 8)
+    x[np.arange(400) % 10 != 0] *= 1e-3
+    np.savez(tmp_path / "data.npz", x=x)
+    model = _detector(tmp_path, "Sigmoid", -15.0)
+    given = ("--data", tmp_path / "data.npz", "--no-default-pins", "--out", tmp_path / "out")
+    done = haqc("compile", model, *OPTIONS, *given)
+    assert done.code == 0, done.err
+    assert "the float model finds nothing in " in done.err
+    assert "which agree at almost any widths; give samples with --data in which it finds something" in done.err
 
 
 def test_the_bound_is_far_above_what_runtimes_are_off_by() -> None:
