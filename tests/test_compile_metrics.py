@@ -173,6 +173,7 @@ def test_anomalies(haqc: CommandLine, tmp_path: Path) -> None:
     assert source.is_file()
 
 
+@pytest.mark.slow
 def test_pixels(haqc: CommandLine, tmp_path: Path) -> None:
     (train, masks), (test, masks_too) = patches(120), patches(40)
     model, source = saved(

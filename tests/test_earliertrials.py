@@ -86,8 +86,8 @@ def test_what_follows_a_reconstruction_may_differ(tmp_path: Path) -> None:
     "change",
     [
         lambda entry: entry | {"key": "0" * 16},
-        lambda entry: entry | {"widths": entry["widths"][:-1]},
-        lambda entry: entry | {"widths": [99, *entry["widths"][1:]]},
+        pytest.param(lambda entry: entry | {"widths": entry["widths"][:-1]}, marks=pytest.mark.slow),
+        pytest.param(lambda entry: entry | {"widths": [99, *entry["widths"][1:]]}, marks=pytest.mark.slow),
         lambda entry: entry | {"widths": [{}, *entry["widths"][1:]]},
         lambda entry: entry | {"merit": "high"},
         lambda entry: entry | {"merit": float("nan")},

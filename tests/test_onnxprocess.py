@@ -107,6 +107,7 @@ def test_a_node_without_a_schema_is_refused() -> None:
         infer_node(node, {}, {}, {"": 21}, asked)
 
 
+@pytest.mark.slow
 def test_a_crash_names_its_node_and_the_next_question_is_answered() -> None:
     with OnnxProcess() as asked:
         with pytest.raises(ModelError, match=re.escape("crashes on node 'b' (RegexFullMatch); look at what is read")):

@@ -73,6 +73,7 @@ def test_arrays_are_taken_in_place_of_a_file(tmp_path: Path) -> None:
     assert "agreement" not in result.accuracy["metric"]
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_the_command() -> None:
     priced = haqc.cost(DIGITS, "edge", bits=(4, 8))
     command = [sys.executable, "-m", "haqc", "cost", str(DIGITS), "-t", "edge", "--bits", "4/8", "--format", "json"]

@@ -205,6 +205,7 @@ def test_fashion_mnist(shared: Path, tmp_path: Path) -> None:
     assert rows.train.inputs(slice(0, 1))[0].shape == (1, 784)
 
 
+@pytest.mark.slow
 def test_cifar_fits_either_order_of_axes(shared: Path) -> None:
     source = str(shared / "resnet8-cifar10" / "cifar10.npz")
     last = loaded(source, inputs=(InputSpec("input_1", F32, (None, 32, 32, 3)),))

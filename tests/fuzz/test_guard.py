@@ -115,7 +115,7 @@ def test_exit_codes_of_the_contract_pass(code: int, monkeypatch: pytest.MonkeyPa
         (lambda: leave(1), "exit code 1"),
         (lambda: leave(2, "something else"), "without a sentence"),
         (lambda: leave(2, "Traceback (most recent call last)\nhaqc: no"), "a traceback on standard error"),
-        (fill_memory, "MemoryError"),
+        pytest.param(fill_memory, "MemoryError", marks=pytest.mark.slow),
         (write_beside, "opens 'in.onnx' for writing"),
         (write_beside, "touches a/b/c/in/in.onnx"),
         (rename_outside, "changes 'in.onnx' (os.rename)"),
