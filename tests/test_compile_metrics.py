@@ -89,17 +89,23 @@ def later(outputs, labels):
 """
 
 
+def drawing(count: int) -> np.random.Generator:
+    """A source that gives some samples the same numbers, whichever tests ran before."""
+    return np.random.default_rng([20181121, count])
+
+
 def flat(count: int, share_odd: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Samples in the plane that the autoencoder keeps, and a share of those that leave it."""
-    is_odd = np.arange(count) % 10 < 10 * share_odd
-    x = RNG.standard_normal((count, 4)) @ CODES.T + 0.1 * RNG.standard_normal((count, 16))
-    return np.where(is_odd[:, None], x + 0.12 * RNG.standard_normal((count, 16)), x).astype(np.float32), is_odd
+    is_odd, source = np.arange(count) % 10 < 10 * share_odd, drawing(count)
+    x = source.standard_normal((count, 4)) @ CODES.T + 0.1 * source.standard_normal((count, 16))
+    return np.where(is_odd[:, None], x + 0.12 * source.standard_normal((count, 16)), x).astype(np.float32), is_odd
 
 
 def patches(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures of four quarters of one level each, and their masks, where a border does not count."""
-    masks = RNG.integers(0, 3, (count, 2, 2)).repeat(4, axis=1).repeat(4, axis=2).astype(np.uint8)
-    x = masks[:, None] + 0.5 * RNG.standard_normal((count, 1, 8, 8))
+    source = drawing(count)
+    masks = source.integers(0, 3, (count, 2, 2)).repeat(4, axis=1).repeat(4, axis=2).astype(np.uint8)
+    x = masks[:, None] + 0.5 * source.standard_normal((count, 1, 8, 8))
     masks[:, 0] = 255
     return x.astype(np.float32), masks
 
@@ -107,10 +113,11 @@ def patches(count: int) -> tuple[np.ndarray, np.ndarray]:
 def talk(count: int) -> np.ndarray:
     """Chains of tokens, each drawn by the speaker's own chances."""
     chances = np.exp(NEXT) / np.exp(NEXT).sum(axis=1, keepdims=True)
-    tokens = RNG.integers(0, 9, (count, 12))
+    source = drawing(count)
+    tokens = source.integers(0, 9, (count, 12))
     for place in range(1, 12):
         tokens[:, place] = (
-            (RNG.random((count, 1)) > chances[tokens[:, place - 1]].cumsum(axis=1)).sum(axis=1).clip(0, 8)
+            (source.random((count, 1)) > chances[tokens[:, place - 1]].cumsum(axis=1)).sum(axis=1).clip(0, 8)
         )
     return tokens
 
@@ -201,13 +208,15 @@ def test_text(haqc: CommandLine, tmp_path: Path) -> None:
     chances /= chances.sum(axis=2, keepdims=True)
     picked = np.take_along_axis(chances[:, :-1], test[:, 1:, None], axis=2)
     assert accuracy["emitted"] == pytest.approx(np.exp(-np.log(picked).mean()), rel=1e-5)
-    assert 1 < accuracy["float"] < accuracy["emitted"] < 9
+    assert 1 < accuracy["float"] < 9
+    assert accuracy["float"] != accuracy["emitted"] == pytest.approx(accuracy["float"], rel=0.05)
     assert not accuracy["higher_is_better"]
 
 
 def test_sentences(haqc: CommandLine, tmp_path: Path) -> None:
-    x = RNG.standard_normal((240, 16)).astype(np.float32)
-    x[1::2] += RNG.uniform(0, 3, (120, 1)).astype(np.float32) * x[::2]
+    source = drawing(240)
+    x = source.standard_normal((240, 16)).astype(np.float32)
+    x[1::2] += source.uniform(0, 3, (120, 1)).astype(np.float32) * x[::2]
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     likeness = np.round(5 * (unit[::2] * unit[1::2]).sum(axis=1), 1).repeat(2)
     model, source = saved(
@@ -219,7 +228,8 @@ def test_sentences(haqc: CommandLine, tmp_path: Path) -> None:
         outcome = haqc("compile", model, *QUICK, *options, "--data", source, "--out", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     accuracy, found = emitted(tmp_path / "out", x[160:])
-    unit = found / np.linalg.norm(found, axis=1, keepdims=True)
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    unit = found / np.where(length > 0, length, 1)  # at few bits some are all zeros, whose cosine counts as 0
     expected = spearmanr((unit[::2] * unit[1::2]).sum(axis=1), likeness[160::2]).statistic * 100
     assert accuracy["emitted"] == pytest.approx(expected, abs=1e-6)
     assert accuracy["float"] > 50
