@@ -15,11 +15,9 @@ from unittest.mock import patch
 
 from haqc.cli import main as haqc
 from haqc.passes.search import search
-from haqc.workbench import Bench
 from haqc.workers import Job
 from tests.command_line import InlinePool, Jobs
 
-PLACES = ("haqc.compiler", "haqc.stages")
 KINDS = {
     "tune_float": "fine-tunes of the float network",
     "shares": "sensitivities",
@@ -35,8 +33,8 @@ REST = "everything else: reading, grids, emission, verification, report"
 class TimedPool(InlinePool):
     """Runs jobs in this process, and books the time of each on its kind."""
 
-    def __init__(self, bench: Bench, spent_s: dict[str, float]) -> None:
-        super().__init__(Jobs(), bench)
+    def __init__(self, spent_s: dict[str, float]) -> None:
+        super().__init__(Jobs())
         self._spent_s = spent_s
 
     def do(self, job: Job, advance: Callable[[int], None]) -> Any:
@@ -58,8 +56,7 @@ def main() -> None:
         return found
 
     sys.argv = ["haqc", "compile", *sys.argv[1:]]
-    for place in PLACES:
-        patch(f"{place}.WorkerPool", lambda bench, count: TimedPool(bench, spent_s)).start()
+    patch("haqc.compiler.WorkerPool", lambda count: TimedPool(spent_s)).start()
     patch("haqc.stages.search", timed).start()
     begun_s = time.process_time()
     try:

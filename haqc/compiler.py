@@ -49,8 +49,8 @@ def compile_model(request: Request, ui: Ui) -> Compiled:
     folder.take(resume=request.resume)
     log = SearchLog(folder.file("search.jsonl"), case.fingerprint)
     try:
-        case, bench = make_bench(case, folder, clock, ui)
-        with WorkerPool(bench, request.jobs or usual_count(case.device)) as pool:
+        with WorkerPool(request.jobs or usual_count(case.device)) as pool:
+            case, bench = make_bench(case, folder, pool, clock, ui)
             with clock.part("sensitivity"):
                 effects = stages.measure_effects(case.problem, bench, folder, pool, ui)
             searcher = Searcher(case, bench, effects, folder, log, pool, clock, ui)

@@ -29,13 +29,14 @@ from haqc.samples import Samples
 from haqc.train import outputs
 from haqc.ui import Ui
 from haqc.workbench import Bench, Tuned
+from haqc.workers import WorkerPool
 
 
-def make_bench(case: Case, folder: OutputFolder, clock: Clock, ui: Ui) -> tuple[Case, Bench]:
+def make_bench(case: Case, folder: OutputFolder, pool: WorkerPool, clock: Clock, ui: Ui) -> tuple[Case, Bench]:
     """Computes what every policy starts from, whatever the budget: the float network, fine-tuned, and the grids.
 
     Returns:
-        The case, whose graph lacks what turned out to have no finite range; and what jobs read.
+        The case, whose graph lacks what turned out to have no finite range; and what the pool's jobs read from now on.
 
     Raises:
         HaqcError: the data, the weights or what was kept cannot be used.
@@ -46,7 +47,7 @@ def make_bench(case: Case, folder: OutputFolder, clock: Clock, ui: Ui) -> tuple[
         bench = replace(bench, device=case.device, torch_compile=request.torch_compile)
         if len(bench.train) > len(samples.dataset.train):
             ui.say("the float network takes mirror images for the same: they join the training samples")
-        start = stages.start_network(bench, case.plan, folder, ui)
+        start = stages.start_network(bench, case.plan, folder, pool, ui)
         if start is not None:
             bench = start_at(bench, case.mirror, start)
     with clock.part("calibrate"):
@@ -54,7 +55,9 @@ def make_bench(case: Case, folder: OutputFolder, clock: Clock, ui: Ui) -> tuple[
         if calibration.unbounded:
             graph = problem.graph.without(calibration.unbounded)
             problem = Problem.of(request, problem.model, graph, problem.target, problem.whole)
-    return replace(case, problem=problem), replace(bench, graph=problem.graph, calibration=calibration)
+    bench = replace(bench, graph=problem.graph, calibration=calibration)
+    pool.use(bench)
+    return replace(case, problem=problem), bench
 
 
 def prepare(request: Request, problem: Problem, samples: Samples, plan: Plan) -> Bench:

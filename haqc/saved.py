@@ -52,12 +52,12 @@ def emit_saved(request: Request, path: Path, ui: Ui) -> Compiled:
     folder.take(resume=request.resume)
     log = SearchLog(folder.file("search.jsonl"), fingerprint)
     try:
-        case, bench = make_bench(case, folder, clock, ui)
-        graph = case.problem.graph
-        policies.require_tensors(graph, path)
-        policy = Policy(graph, {operand.tensor: policy.widths[operand.tensor] for operand in graph.operands})
-        case = replace(case, problem=_at(case.problem, policy))
-        with WorkerPool(bench, request.jobs or usual_count(case.device)) as pool:
+        with WorkerPool(request.jobs or usual_count(case.device)) as pool:
+            case, bench = make_bench(case, folder, pool, clock, ui)
+            graph = case.problem.graph
+            policies.require_tensors(graph, path)
+            policy = Policy(graph, {operand.tensor: policy.widths[operand.tensor] for operand in graph.operands})
+            case = replace(case, problem=_at(case.problem, policy))
             trial = _trial(case, policy, log, pool)
             searcher = Searcher(case, bench, {}, folder, log, pool, clock, ui)
             winner = searcher.finish(case.problem, SearchResult((trial,), (), trial))

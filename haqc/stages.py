@@ -27,7 +27,7 @@ from haqc.workbench import Bench, Tuned
 from haqc.workers import Job, WorkerPool
 
 
-def start_network(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tuned | None:
+def start_network(bench: Bench, plan: Plan, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> Tuned | None:
     """Fine-tunes the float network that everything else starts from and learns from; kept for resuming.
 
     A network at few bits can become no better than what it learns from; where the labels have something to say that
@@ -38,8 +38,8 @@ def start_network(bench: Bench, plan: Plan, folder: OutputFolder, ui: Ui) -> Tun
     kept = folder.load_tuned("start")
     if kept is None:
         task = ui.task("fine-tune: float", plan.start.samples)
-        with WorkerPool(replace(bench, long=plan.start), 1) as pool:
-            (kept,) = pool.run([Job("tune_float")], task.advance)
+        pool.use(replace(bench, long=plan.start))
+        (kept,) = pool.run([Job("tune_float")], task.advance)
         folder.save_tuned("start", kept)
     return kept
 

@@ -73,10 +73,10 @@ def sweep_model(request: Request, ui: Ui) -> Swept:
     log = SearchLog(folder.whole.file("search.jsonl"), case.fingerprint)
     try:
         folder.take_points(names, resume=request.resume)
-        case, bench = make_bench(case, folder.whole, clock, ui)
-        problems = [case.problem.within(Demand.of_share(sweep.metric, share)) for share in shares]
-        points = [Point(*each) for each in zip(shares, names, problems, strict=True)]
-        with WorkerPool(bench, request.jobs or usual_count(case.device)) as pool:
+        with WorkerPool(request.jobs or usual_count(case.device)) as pool:
+            case, bench = make_bench(case, folder.whole, pool, clock, ui)
+            problems = [case.problem.within(Demand.of_share(sweep.metric, share)) for share in shares]
+            points = [Point(*each) for each in zip(shares, names, problems, strict=True)]
             with clock.part("sensitivity"):
                 effects = stages.measure_effects(case.problem, bench, folder.whole, pool, ui)
             searcher = Searcher(case, bench, effects, folder.whole, log, pool, clock, ui, budgets=len(points))

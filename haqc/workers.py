@@ -46,10 +46,15 @@ class _Message:
 
 
 class WorkerPool:
-    """Runs jobs on a bench in ``count`` processes. A context manager; leaving it ends the processes."""
+    """Runs jobs on a bench in ``count`` processes. A context manager; leaving it ends the processes.
 
-    def __init__(self, bench: Bench, count: int) -> None:
-        self._bench, self._count = bench, count
+    They start at once, all together, and load their libraries while the bench is still being made.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._bench: Bench | None = None
+        self._equipped: set[multiprocessing.connection.Connection] = set()
         self._running: dict[multiprocessing.connection.Connection, int] = {}
         self._connections: list[multiprocessing.connection.Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
@@ -59,7 +64,7 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         for _ in range(self._count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, self._bench), daemon=True)
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
             with _environment(), _without_interrupts(), _main_left_alone():
                 process.start()
             theirs.close()
@@ -81,6 +86,12 @@ class WorkerPool:
         self._processes.clear()
         self._connections.clear()
         self._running.clear()
+        self._equipped.clear()
+
+    def use(self, bench: Bench) -> None:
+        """Has the jobs from now on read a bench; each process gets it with its first job, for it may be large."""
+        self._bench = bench
+        self._equipped.clear()
 
     def restart(self) -> None:
         """Ends the processes, whatever they are doing, and starts fresh ones: after Ctrl-C their answers are stale."""
@@ -112,7 +123,7 @@ class WorkerPool:
         results: list[Any] = [None] * len(jobs)
         waiting = list(enumerate(jobs))[::-1]
         for connection in self._connections:
-            _hand_out(connection, waiting, running)
+            self._hand_out(connection, waiting)
         while running:
             for ready in multiprocessing.connection.wait(list(running)):
                 assert isinstance(ready, multiprocessing.connection.Connection)
@@ -124,9 +135,22 @@ class WorkerPool:
                 if message.kind == "failure":
                     raise message.content
                 results[index] = message.content
-                _hand_out(ready, waiting, running)
+                self._hand_out(ready, waiting)
                 finished(index, message.content)
         return results
+
+    def _hand_out(self, connection: multiprocessing.connection.Connection, waiting: list[tuple[int, Job]]) -> None:
+        if not waiting:
+            return
+        index, job = waiting.pop()
+        self._running[connection] = index
+        try:
+            if connection not in self._equipped:
+                connection.send(self._bench)
+                self._equipped.add(connection)
+            connection.send(job)
+        except OSError as error:
+            raise _died() from error
 
 
 def usable_cpus() -> int:
@@ -137,20 +161,6 @@ def usable_cpus() -> int:
 def usual_count(device: str) -> int:
     """Gives the processes that are started where no number is asked for: one in all that share a graphics processor."""
     return usable_cpus() if device == "cpu" else 1
-
-
-def _hand_out(
-    connection: multiprocessing.connection.Connection,
-    waiting: list[tuple[int, Job]],
-    running: dict[multiprocessing.connection.Connection, int],
-) -> None:
-    if waiting:
-        index, job = waiting.pop()
-        running[connection] = index
-        try:
-            connection.send(job)
-        except OSError as error:
-            raise _died() from error
 
 
 def _receive(connection: multiprocessing.connection.Connection) -> _Message:
@@ -166,17 +176,21 @@ def _died() -> RuntimeError:
     return RuntimeError("a worker process died; there may be too little memory: try fewer --jobs")
 
 
-def _serve(connection: multiprocessing.connection.Connection, bench: Bench) -> None:
-    """Runs in the worker process until it is told to end."""
+def _serve(connection: multiprocessing.connection.Connection) -> None:
+    """Runs in the worker process until it is told to end: each job on the bench that came last."""
     import torch  # noqa: PLC0415 (only workers need it at once)
 
     torch.set_num_threads(1)
-    settle(bench.device)
-    worker = Worker(bench)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            job = connection.recv()
-            connection.send(_answer(worker, job, lambda samples: connection.send(_Message("progress", samples))))
+            content = connection.recv()
+            if isinstance(content, Bench):
+                settle(content.device)
+                worker = Worker(content)
+            else:
+                connection.send(
+                    _answer(worker, content, lambda samples: connection.send(_Message("progress", samples)))
+                )
 
 
 def _answer(worker: Worker, job: Job, advance: Callable[[int], None]) -> _Message:

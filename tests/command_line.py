@@ -61,8 +61,8 @@ class Jobs:
 class InlinePool:
     """Stands in for :class:`haqc.workers.WorkerPool` without starting processes."""
 
-    def __init__(self, jobs: Jobs, bench: Bench) -> None:
-        self._jobs, self._worker = jobs, Worker(bench)
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
 
     def __enter__(self) -> InlinePool:
         return self
@@ -71,6 +71,10 @@ class InlinePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+    def use(self, bench: Bench) -> None:
+        """Takes the bench that jobs read from now on."""
+        self._worker = Worker(bench)
 
     def restart(self) -> None:
         """Does nothing: no job outlives an interruption."""
@@ -101,8 +105,8 @@ def inline_jobs() -> Iterator[Jobs]:
     """Has compiles run their jobs in this process."""
     jobs = Jobs()
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("haqc.compiler", "haqc.saved", "haqc.stages", "haqc.sweeper"):
-            patch.setattr(f"{place}.WorkerPool", lambda bench, count: InlinePool(jobs, bench))
+        for place in ("haqc.compiler", "haqc.saved", "haqc.sweeper"):
+            patch.setattr(f"{place}.WorkerPool", lambda count: InlinePool(jobs))
         yield jobs
 
 

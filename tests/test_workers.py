@@ -242,13 +242,15 @@ def test_progress_counts_samples_and_widths(bench: Bench, jobs: list[Job]) -> No
 
 @pytest.fixture(scope="module")
 def single(bench: Bench) -> Iterator[WorkerPool]:
-    with WorkerPool(bench, 1) as pool:
+    with WorkerPool(1) as pool:
+        pool.use(bench)
         yield pool
 
 
 @pytest.fixture(scope="module")
 def pair(bench: Bench) -> Iterator[WorkerPool]:
-    with WorkerPool(bench, 2) as pool:
+    with WorkerPool(2) as pool:
+        pool.use(bench)
         yield pool
 
 
@@ -306,6 +308,20 @@ def test_a_second_interrupt_while_processes_start_anew_loses_no_job(
 
 
 @pytest.mark.slow
+def test_jobs_read_the_bench_that_was_given_last(
+    pair: WorkerPool, bench: Bench, jobs: list[Job], expected: list[Any]
+) -> None:
+    scores = [jobs[number] for number in (2, 5, 6)]
+    moved = replace(bench, seed=bench.seed + 1)
+    pair.use(moved)
+    elsewhere = pair.run(scores)
+    assert elsewhere == [_alone(moved, job) for job in scores]
+    pair.use(bench)
+    pair.restart()
+    assert pair.run(scores) == [expected[number] for number in (2, 5, 6)] != elsewhere
+
+
+@pytest.mark.slow
 def test_a_killed_worker_is_reported_and_replaced(pair: WorkerPool, jobs: list[Job], expected: list[Any]) -> None:
     victim = pair._processes[0]
     assert victim.pid is not None
@@ -319,7 +335,8 @@ def test_a_killed_worker_is_reported_and_replaced(pair: WorkerPool, jobs: list[J
 @pytest.mark.slow
 def test_a_mistake_of_the_user_arrives_as_it_was_raised(bench: Bench, jobs: list[Job]) -> None:
     spoiled = replace(bench, teacher=np.full_like(bench.teacher, np.nan))
-    with WorkerPool(spoiled, 1) as pool:
+    with WorkerPool(1) as pool:
+        pool.use(spoiled)
         with pytest.raises(DataError, match="the loss became infinite or NaN while fine-tuning"):
             pool.run([jobs[2]])
         assert len(pool.run([jobs[1]])[0]) == 3

@@ -83,7 +83,8 @@ class Ground:
     def sensitivity(self) -> dict[tuple[str, int], float]:
         """The output error of each operand alone at each width."""
         folder = OutputFolder(self.out / f"{self.network.name}-labels")
-        with WorkerPool(self.bench, 1) as pool:
+        with WorkerPool(1) as pool:
+            pool.use(self.bench)
             effects = stages.measure_effects(self.subject.problem, self.bench, folder, pool, Silent())
         return {key: effect.output for key, effect in effects.items()}
 
