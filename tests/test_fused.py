@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,14 +68,6 @@ def test_a_network_that_torch_cannot_compile_is_refused(monkeypatch: pytest.Monk
     network = QuantisedMirror(mirror, prepared.random_policy(0), prepared.calibration)
     with pytest.raises(ModelError, match=r"^torch cannot compile the network \(.+\); leave --torch-compile out"):
         list(Fused(mirror, ("y",), _split(), RUN).runs(network))
-
-
-@pytest.mark.slow
-def test_torchs_compiler_is_loaded_by_those_alone_who_ask_for_it() -> None:
-    """It takes nearly as long to load as torch itself, in every process of a compile."""
-    code = "import sys, haqc.compiler; print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "False"]
 
 
 def test_without_a_compiler_the_option_is_refused() -> None:

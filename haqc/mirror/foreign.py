@@ -29,10 +29,9 @@ class Foreign:
     runtime: Runtime
     gap: str
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # numpy and onnxruntime cannot be traced
     def __call__(self, *inputs: Any) -> tuple[Any, ...]:
         """Runs the part; tensors go in and come out, strings are numpy arrays."""
-        if torch.compiler.is_compiling():  # numpy and onnxruntime cannot be traced
-            torch._dynamo.graph_break()  # not as a decorator, which would load the compiler for everybody
         results: tuple[Any, ...] = _Run.apply(self, *inputs)  # type: ignore[no-untyped-call]
         return results
 
