@@ -25,6 +25,7 @@ KINDS = {
     "rescore": "scores of the finalists, fine-tunes included",
     "tune": "fine-tune of the winner",
     "recover": "reconstruction of the winner",
+    "shift": "biases of the winner, shifted",
 }
 SEARCH = "the search itself: allocators, agent, prices"
 REST = "everything else: reading, grids, emission, verification, report"

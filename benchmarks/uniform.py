@@ -34,13 +34,15 @@ from haqc.mirror import Mirror, from_onnx
 from haqc.mirror.quantised import QuantisedMirror
 from haqc.passes.emit import emit_qcdq
 from haqc.plan import CLOSING_FACTOR, Plan
+from haqc.policy import Policy
 from haqc.preparation import grids, prepare, start_at
 from haqc.problem import Problem
 from haqc.request import Request
 from haqc.runtime import Runtime
 from haqc.samples import Samples
 from haqc.train import outputs
-from haqc.workbench import Bench, Tuned, Worker
+from haqc.tuned import Tuned
+from haqc.workbench import Bench, Worker
 
 WIDTHS = ("W8A8", "W6A6", "W4A8", "W4A4", "W3A3", "W2A4")
 WAYS = ("calibrated", "reconstructed", "unlabelled", "labels", "distilled")
@@ -153,14 +155,11 @@ class Subject:
     def measure(self, widths: str) -> dict[str, Any]:
         """Gives the content of one cell."""
         bench, policy = self.bench, self.problem.space.uniform(int(widths[1]), int(widths[3]))
-        jobs = {"reconstructed": "recover", "unlabelled": "recover", "labels": "tune", "distilled": "tune"}
         begun_s = time.process_time()
         network = QuantisedMirror(self.mirror, policy, bench.calibration)
-        accuracy = None
-        if self.way in jobs:
-            tuned: Tuned = getattr(Worker(bench), jobs[self.way])(dict(policy.widths), lambda samples: None)
+        tuned = self._tuned(policy)
+        if tuned is not None:
             network.load(tuned.state)
-            accuracy = tuned.accuracy
         spent_s = time.process_time() - begun_s
         model = emit_qcdq(self.problem.model, policy, network.codes(), {})
         right = self._right(Runtime(onnxfile.serialise(model)))
@@ -174,11 +173,22 @@ class Subject:
             "emitted": float(emitted.mean()),
             "difference": float(difference.mean()),
             "paired_standard_error": float(difference.std(ddof=1) / np.sqrt(len(difference))),
-            "search": accuracy,
+            "search": None if tuned is None else tuned.accuracy,
             "search_float": self.samples.search.float_value,
             "cpu_s": spent_s,
             "wrong": np.flatnonzero(~right).tolist(),
         }
+
+    def _tuned(self, policy: Policy) -> Tuned | None:
+        """Gives what training makes of a policy, as a compile does."""
+        worker, arguments = Worker(self.bench), (dict(policy.widths), lambda samples: None)
+        match self.way:
+            case "calibrated":
+                return None
+            case "reconstructed" | "unlabelled":
+                return worker.shift(*arguments).beside(worker.recover(*arguments))
+            case _:
+                return worker.tune(*arguments)
 
     def _right(self, model: Runtime) -> np.ndarray:
         found = model.output(self.samples.search.outputs[0], self.dataset.reported, self.effort.run)

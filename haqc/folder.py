@@ -19,7 +19,7 @@ from haqc.mirror.quantised import State
 from haqc.probe import Probe
 from haqc.recovery import Recovery
 from haqc.sweptfiles import front_left, points_left
-from haqc.workbench import Tuned
+from haqc.tuned import Tuned
 
 RESULTS = (MAIN_FILE, "policy.json", "report.json", "report.html", "layers.csv", "search.jsonl", *beside_files())
 """The files that a compile leaves; nothing half-written ever stands under these names."""

@@ -27,8 +27,9 @@ from haqc.request import Request
 from haqc.runtime import Runtime
 from haqc.samples import Samples
 from haqc.train import outputs
+from haqc.tuned import Tuned
 from haqc.ui import Ui
-from haqc.workbench import Bench, Tuned
+from haqc.workbench import Bench
 from haqc.workers import WorkerPool
 
 

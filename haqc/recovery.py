@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """What a reconstruction did.
+    """What a reconstruction did; nothing, if nothing is said.
 
     Attributes:
         stretches: the tensors at which stretches end, in order; those that reach infinity are left out.
@@ -17,10 +17,10 @@ class Reconstruction:
         kept: distinct samples that were read.
     """
 
-    stretches: tuple[str, ...]
-    before: tuple[float, ...]
-    after: tuple[float, ...]
-    kept: int
+    stretches: tuple[str, ...] = ()
+    before: tuple[float, ...] = ()
+    after: tuple[float, ...] = ()
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Recovery:
     done: Reconstruction
     before: float
     tried: Mapping[str, float]
+
+    def beside(self, later: Recovery) -> Recovery:
+        """Gives what both have tried, each from the same network; at most one of them reconstructed it."""
+        return Recovery(later.done if later.done.kept else self.done, self.before, {**self.tried, **later.tried})
 
     @property
     def after(self) -> float:

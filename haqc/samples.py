@@ -24,8 +24,8 @@ from haqc.result import SearchResult
 from haqc.runtime import Runtime
 from haqc.scored import before_softmax, is_embedding, scored_output
 from haqc.train import runs
+from haqc.tuned import Tuned
 from haqc.ui import Ui
-from haqc.workbench import Tuned
 
 
 @dataclass(frozen=True)

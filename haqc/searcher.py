@@ -18,9 +18,10 @@ from haqc.policy import Policy
 from haqc.problem import Problem
 from haqc.result import SearchResult, Trial
 from haqc.searchlog import SearchLog
+from haqc.tuned import Tuned
 from haqc.ui import Ui
 from haqc.winner import Winner
-from haqc.workbench import Bench, Tuned
+from haqc.workbench import Bench
 from haqc.workers import WorkerPool
 
 

@@ -22,8 +22,9 @@ from haqc.score import Score
 from haqc.scores import Scores
 from haqc.searchlog import SearchLog
 from haqc.searchprogress import SearchProgress
+from haqc.tuned import Tuned
 from haqc.ui import Ui
-from haqc.workbench import Bench, Tuned
+from haqc.workbench import Bench
 from haqc.workers import Job, WorkerPool
 
 
@@ -175,37 +176,36 @@ def tune_winners(
     """
     if not bench.long.samples:
         return {}, None
-    jobs = _of_each("tuned", "tune", policies)
+    jobs = _of_each("tuned", "tune", policies, bench.long.samples)
     if bench.long.label_share:  # else it would learn from itself alone
-        jobs["tuned-float"] = Job("tune_float")
-    tuned = _kept(jobs, bench.long.samples, "fine-tune", folder, pool, ui)
+        jobs["tuned-float"] = Job("tune_float", samples=bench.long.samples)
+    tuned = _kept(jobs, "fine-tune", folder, pool, ui)
     return {policy.key: tuned[f"tuned-{policy.key}"] for policy in policies}, tuned.get("tuned-float")
 
 
 def recover_winners(
     bench: Bench, policies: Sequence[Policy], mirror: Mirror, folder: OutputFolder, pool: WorkerPool, ui: Ui
 ) -> dict[str, Tuned]:
-    """Reconstructs winners that are not fine-tuned, by key; each is kept for resuming."""
+    """Reconstructs winners that are not fine-tuned, by key, and shifts their biases; each is kept for resuming."""
     if not bench.fitting.samples:
         return {}
     parts, asked = bench.parts(mirror), min(bench.closing.samples, len(bench.train))  # the float network first
     samples = (bench.fitting.samples + bench.closing.samples) * parts + asked * parts // TRAINING_FACTOR
-    tuned = _kept(_of_each("recovered", "recover", policies), samples, "reconstruct", folder, pool, ui)
-    return {policy.key: tuned[f"recovered-{policy.key}"] for policy in policies}
+    jobs = _of_each("recovered", "recover", policies, samples) | _of_each("shifted", "shift", policies)
+    tuned = _kept(jobs, "reconstruct", folder, pool, ui)
+    return {policy.key: tuned[f"shifted-{policy.key}"].beside(tuned[f"recovered-{policy.key}"]) for policy in policies}
 
 
-def _of_each(prefix: str, method: str, policies: Sequence[Policy]) -> dict[str, Job]:
-    return {f"{prefix}-{policy.key}": Job(method, (dict(policy.widths),)) for policy in policies}
+def _of_each(prefix: str, method: str, policies: Sequence[Policy], samples: int = 0) -> dict[str, Job]:
+    return {f"{prefix}-{policy.key}": Job(method, (dict(policy.widths),), samples) for policy in policies}
 
 
-def _kept(
-    jobs: Mapping[str, Job], samples: int, words: str, folder: OutputFolder, pool: WorkerPool, ui: Ui
-) -> dict[str, Tuned]:
+def _kept(jobs: Mapping[str, Job], words: str, folder: OutputFolder, pool: WorkerPool, ui: Ui) -> dict[str, Tuned]:
     """Gives the networks that were kept under some names; those that are missing are made, and kept one by one."""
     tuned = {name: folder.load_tuned(name) for name in jobs}
     missing = [name for name in jobs if tuned[name] is None]
     if missing:
-        task = ui.task(words, samples * len(missing))
+        task = ui.task(words, sum(jobs[name].samples for name in missing))
         made = pool.run(
             [jobs[name] for name in missing],
             task.advance,

@@ -25,7 +25,8 @@ from haqc.policy import Policy
 from haqc.probe import LARGEST_BYTES, PROBES, Probe
 from haqc.quantisation import Quantisation
 from haqc.result import SearchResult
-from haqc.workbench import Bench, Tuned
+from haqc.tuned import Tuned
+from haqc.workbench import Bench
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ function of the bench and its arguments alone, whatever ran before it and wherev
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,10 +28,11 @@ from haqc.mirror.quantised import QuantisedMirror, State
 from haqc.policy import Policy
 from haqc.prefix import Prefixes
 from haqc.reconstruct import Fitting, correct, level, reconstruct, stretches
-from haqc.recovery import Recovery
+from haqc.recovery import Reconstruction
 from haqc.score import Score
 from haqc.sensitivity import Exact
 from haqc.train import Recipe, fine_tune, outputs, runs
+from haqc.tuned import Attempts, Best, Tuned
 
 if TYPE_CHECKING:
     from haqc.fused import Fused
@@ -90,21 +90,6 @@ class Bench:
         return len(stretches(mirror, self.logits, weights, self.train))
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """A network after the long fine-tune or a reconstruction.
-
-    Attributes:
-        state: what became of it.
-        accuracy: its quality on the search split.
-        recovery: what a reconstruction did; ``None`` after a fine-tune.
-    """
-
-    state: State
-    accuracy: float
-    recovery: Recovery | None = None
-
-
 class Worker:
     """Runs jobs on a bench. The mirror is built once; every job starts from the bench's parameters."""
 
@@ -142,42 +127,37 @@ class Worker:
         accuracy = self._tune(network, self.bench.long, advance)
         return Tuned(network.state(), accuracy)
 
-    def recover(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
-        """Gives a policy's network after what recovers it best on the search split, or as it was where nothing does."""
+    def shift(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
+        """Gives a policy's network with the biases that score best on the search split, or as it was."""
         bench, network = self.bench, self._quantised(widths)
-        plain, before = network.state(), self._quality(network)
-        best, tried = _Best(before, plain), dict[str, float]()
+        attempts, learned = Attempts(network, self._quality), (network, self._start, bench.logits, bench.train)
+        level(*learned)
+        attempts.offer("levelled biases")
+        network.load(attempts.plain)
+        correct(*learned)
+        attempts.offer("corrected biases")
+        level(*learned)
+        attempts.offer("corrected, then levelled biases")
+        return attempts.tuned(Reconstruction())
 
-        def offer(name: str) -> None:
-            score = self._quality(network)
-            tried[name] = max(score, tried.get(name, score))
-            best.offer(score, network.state)
-
-        parts, lessons = bench.parts(self.mirror), None
+    def recover(self, widths: Mapping[str, int], advance: Advance) -> Tuned:
+        """Gives a policy's network reconstructed, and distilled, as scores best on the search split, or as it was."""
+        bench, network = self.bench, self._quantised(widths)
+        attempts, parts, lessons = Attempts(network, self._quality), bench.parts(self.mirror), None
         if bench.closing.samples:
             lessons = Lessons.of(
                 *(self.mirror, bench.logits, bench.train, bench.closing.samples, bench.run),  # the float network still
                 advance=lambda samples: advance(samples * parts // TRAINING_FACTOR),
             )
-        learned = network, self._start, bench.logits, bench.train
-        level(*learned)
-        offer("levelled biases")
-        network.load(plain)
-        correct(*learned)
-        offer("corrected biases")
-        level(*learned)
-        offer("corrected, then levelled biases")
-        network.load(plain)
-        done = reconstruct(*learned, bench.fitting, bench.seed, advance)
-        offer("reconstructed")
+        done = reconstruct(network, self._start, bench.logits, bench.train, bench.fitting, bench.seed, advance)
+        attempts.offer("reconstructed")
         if lessons is not None:
             distil(
                 *(network, lessons, bench.judge.metric, bench.closing, bench.seed),
                 advance=lambda samples: advance(samples * parts),  # each passes all stretches
-                checkpoint=lambda: offer("reconstructed, then distilled"),
+                checkpoint=lambda: attempts.offer("reconstructed, then distilled"),
             )
-        assert best.state is not None
-        return Tuned(best.state, best.score, Recovery(done, before, tried))
+        return attempts.tuned(done)
 
     def tune_float(self, advance: Advance) -> Tuned:
         """Gives the float network after the same long fine-tune."""
@@ -233,9 +213,9 @@ class Worker:
         kept = self._train(network, recipe, advance)
         return self._quality(network) if kept.state is None else kept.score
 
-    def _train(self, network: Mirror | QuantisedMirror, recipe: Recipe, advance: Advance) -> _Best:
+    def _train(self, network: Mirror | QuantisedMirror, recipe: Recipe, advance: Advance) -> Best:
         """Trains, goes back to the best checkpoint, the start among them, and gives it where there are any."""
-        bench, kept = self.bench, _Best()
+        bench, kept = self.bench, Best()
 
         def look() -> None:
             kept.offer(self._quality(network), lambda: self._state(network))
@@ -270,18 +250,6 @@ class Worker:
         if isinstance(network, QuantisedMirror):
             return network.state()
         return State(parameters(network, self.bench.graph), {})
-
-
-@dataclass
-class _Best:
-    """The best of some states, the last among equal ones."""
-
-    score: float = -math.inf
-    state: State | None = None
-
-    def offer(self, score: float, state: Callable[[], State]) -> None:
-        if score >= self.score:
-            self.score, self.state = score, state()
 
 
 def parameters(mirror: Mirror, graph: Graph) -> dict[str, np.ndarray]:

@@ -31,10 +31,17 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One call of a method of :class:`haqc.workbench.Worker`."""
+    """One call of a method of :class:`haqc.workbench.Worker`.
+
+    Attributes:
+        method: its name.
+        arguments: what it is called with.
+        samples: how many it reports until it is done, where somebody wants to know that beforehand.
+    """
 
     method: str
     arguments: tuple[Any, ...] = ()
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

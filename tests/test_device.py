@@ -23,7 +23,8 @@ from haqc.mirror.quantised import State
 from haqc.reconstruct import Fitting
 from haqc.score import Score
 from haqc.train import Recipe, outputs
-from haqc.workbench import Bench, Tuned, Worker
+from haqc.tuned import Tuned
+from haqc.workbench import Bench, Worker
 from haqc.workers import usable_cpus, usual_count
 from tests.command_line import DIGITS, EDGE, TINY, CommandLine
 from tests.far import FAR, PretendedDevice
@@ -70,7 +71,7 @@ def bench(prepared: Prepared) -> Bench:
     )
 
 
-METHODS = ("score", "untrained", "tune", "recover", "tune_float", "shares")
+METHODS = ("score", "untrained", "tune", "recover", "shift", "tune_float", "shares")
 
 
 def _done(bench: Bench, prepared: Prepared, method: str) -> Any:

@@ -14,7 +14,7 @@ from haqc.mirror.quantised import State
 from haqc.recovery import Reconstruction, Recovery
 from haqc.sweepfolder import SweepFolder
 from haqc.sweptfiles import FRONT_FILES
-from haqc.workbench import Tuned
+from haqc.tuned import Tuned
 
 MODEL = Path("elsewhere") / "model.onnx"
 POINTS = ("energy-0.30", "energy-0.60")

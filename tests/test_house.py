@@ -101,6 +101,7 @@ LAYERS = tuple(
         sweptfiles
         targets
         train
+        tuned
         userfunction
         workbench
         workers

@@ -19,7 +19,8 @@ from haqc.metrics import named
 from haqc.mirror import from_onnx
 from haqc.reconstruct import Fitting, correct, level, reconstruct
 from haqc.train import Recipe, outputs, runs
-from haqc.workbench import Bench, Tuned, Worker, parameters
+from haqc.tuned import Tuned
+from haqc.workbench import Bench, Worker, parameters
 from haqc.workers import Job, WorkerPool, usable_cpus
 from tests.passes.small_graphs import GRAPHS, Prepared
 
@@ -71,6 +72,7 @@ def jobs(prepared: Prepared) -> list[Job]:
         Job("score", (policies[0],)),
         Job("score", (policies[2],)),
         Job("recover", (policies[0],)),
+        Job("shift", (policies[0],)),
     ]
 
 
@@ -106,7 +108,7 @@ def expected(bench: Bench, jobs: list[Job]) -> list[Any]:
 
 def test_a_job_does_not_depend_on_those_before_it(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
     worker = Worker(bench)
-    for number in (6, 3, 0, 7, 5, 4, 1, 0, 2, 5, 7):
+    for number in (6, 3, 8, 0, 7, 5, 4, 1, 0, 2, 8, 5, 7):
         job = jobs[number]
         _same(getattr(worker, job.method)(*job.arguments, _ignore), expected[number])
 
@@ -119,8 +121,9 @@ def test_tuning_gives_what_was_trained(bench: Bench, expected: list[Any]) -> Non
     assert expected[3].accuracy > 80  # a float network that was distilled from itself
 
 
-def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[Job], expected: list[Any]) -> None:
-    recovered = expected[7]
+@pytest.mark.parametrize("job", [7, 8])
+def test_what_scores_worse_is_undone(bench: Bench, jobs: list[Job], expected: list[Any], job: int) -> None:
+    recovered = expected[job]
     assert recovered.recovery.is_kept
     assert recovered.accuracy == recovered.recovery.after > recovered.recovery.before
     # Against what the plain network gives itself, every change is for the worse.
@@ -128,13 +131,27 @@ def test_a_reconstruction_that_scores_worse_is_undone(bench: Bench, jobs: list[J
     plain = Worker(bench)._quantised(widths)
     reference = outputs(plain, bench.logits, bench.judge.split)
     against = replace(bench, judge=replace(bench.judge, reference=reference))
-    undone = _alone(against, jobs[7])
+    undone = _alone(against, jobs[job])
     assert not undone.recovery.is_kept
     assert undone.accuracy == undone.recovery.before == 100 > undone.recovery.after
     for name, array in plain.state().parameters.items():
         np.testing.assert_array_equal(undone.state.parameters[name], array)
     for name, array in plain.state().log_scales.items():
         np.testing.assert_array_equal(undone.state.log_scales[name], array)
+
+
+def test_of_two_ways_to_recover_a_network_the_better_stands(expected: list[Any]) -> None:
+    recovered, shifted = expected[7], expected[8]
+    best = shifted.beside(recovered)
+    better = max(shifted, recovered, key=lambda tuned: tuned.accuracy)
+    assert shifted.accuracy != recovered.accuracy
+    assert (best.accuracy, best.state) == (better.accuracy, better.state)
+    assert best.recovery.tried == shifted.recovery.tried | recovered.recovery.tried
+    assert [*best.recovery.tried][-2:] == ["reconstructed", "reconstructed, then distilled"]
+    assert best.recovery.done == recovered.recovery.done != shifted.recovery.done
+    assert best.recovery.after == best.accuracy
+    level = replace(recovered, accuracy=shifted.accuracy)
+    assert shifted.beside(level).state is recovered.state
 
 
 def test_a_finalist_is_scored_after_a_brief_reconstruction(bench: Bench, jobs: list[Job]) -> None:
@@ -168,12 +185,9 @@ def test_corrected_biases_are_levelled_too(bench: Bench) -> None:
         for change in changes:
             change(network, worker._start, "y", split)
         scores.append(other.judge.quality(runs(network, ("y",), split, other.run)))
-    tried = _alone(other, Job("recover", (widths,))).recovery.tried
-    assert [*tried] == [
-        *("levelled biases", "corrected biases", "corrected, then levelled biases"),
-        *("reconstructed", "reconstructed, then distilled"),
-    ]
-    assert [*tried.values()][:3] == scores
+    tried = _alone(other, Job("shift", (widths,))).recovery.tried
+    assert [*tried] == ["levelled biases", "corrected biases", "corrected, then levelled biases"]
+    assert [*tried.values()] == scores
     assert len({*scores}) == 3
 
 
