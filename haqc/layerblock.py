@@ -63,7 +63,6 @@ class LayerBlock:
                     "weight_bytes": was.weight_bytes,
                     **_parts(was),
                 },
-                "accuracy_lost": None,
                 "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
                 "sensitivity": self._sensitivity(now.layer),
                 "alternatives": self.alternatives.of(now.layer),

@@ -61,30 +61,30 @@ def many(content: dict[str, Any], count: int, name: str = "") -> dict[str, Any]:
     return content
 
 
-def test_layer_table_gives_bits_figures_and_loss(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layer_table_gives_bits_figures_and_errors(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown = lines(layer_table(content["layers"]), monkeypatch)
-    assert shown[0].split() == ["Layer", "W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Lost"]
-    assert " ".join(shown[2].split()) == "conv1 8/8 118 k 15.1 µs 8.25 µJ 33.0 % 150 B n/a"
-    assert " ".join(shown[4].split()) == "conv3 2/2 600 73.8 µs 11.0 µJ 44.0 % 61 B -0.08"
+    assert shown[0].split() == ["Layer", "W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Error"]
+    assert " ".join(shown[2].split()) == "conv1 8/8 118 k 15.1 µs 8.25 µJ 33.0 % 150 B 0"
+    assert " ".join(shown[4].split()) == "conv3 2/2 600 73.8 µs 11.0 µJ 44.0 % 61 B 8.4e-05"
     assert len(shown) == 5
 
 
-def test_layer_table_without_losses_has_no_column_of_them(
+def test_layer_table_without_errors_has_no_column_of_them(
     content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for layer in content["layers"]:
-        del layer["accuracy_lost"]
-    assert "Lost" not in lines(layer_table(content["layers"]), monkeypatch)[0]
+        del layer["output_error"]
+    assert "Error" not in lines(layer_table(content["layers"]), monkeypatch)[0]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_tables_fit_80_columns(content: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     widest = {"macs": 999_400_000_000, "energy_j": 0.9991, "latency_s": 0.9991, "weight_bytes": 1023 * 1024}
-    content["layers"] = [layer | widest | {"name": name, "accuracy_lost": -100.0} for layer in content["layers"]]
+    content["layers"] = [layer | widest | {"name": name, "output_error": 1.5e-05} for layer in content["layers"]]
     shown = lines(layer_table(content["layers"]), monkeypatch)
     assert len(shown) == 5
     assert max(cell_len(line) for line in shown) <= 80
-    assert all(line.endswith("-100.00") for line in shown[2:])
+    assert all(line.endswith("1.5e-05") for line in shown[2:])
 
 
 def test_long_names_keep_both_ends(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_summary_says_what_failed(content: dict[str, Any], monkeypatch: pytest.M
 def test_cost_table_has_every_layer_and_the_sums(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     many(content, 60)
     for layer in content["layers"]:
-        del layer["accuracy_lost"], layer["energy_share"]
+        del layer["output_error"], layer["energy_share"]
     cost = {
         "model": "digits",
         "target": "cloud",
@@ -217,7 +217,7 @@ def test_what_binds_a_layer_has_a_column(content: dict[str, Any], monkeypatch: p
     for layer, bound in zip(content["layers"], ("compute", "activations", "weights"), strict=True):
         layer["bound"] = bound
     shown = lines(layer_table(content["layers"]), monkeypatch)
-    assert shown[0].split()[-2:] == ["Bound", "Lost"]
+    assert shown[0].split()[-2:] == ["Bound", "Error"]
     assert [line.split()[-2] for line in shown[2:]] == ["compute", "data", "weights"]
     assert max(cell_len(line) for line in shown) <= 80
 

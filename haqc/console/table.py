@@ -22,7 +22,7 @@ _WIDE = 110
 _OF_8_8 = "of 8/8"
 _TITLES = (
     *("W/A", "MACs", "Latency", f"{_OF_8_8} s", "Energy", f"{_OF_8_8} J", "Share", "Weights", f"{_OF_8_8} B"),
-    *("Bound", "Lost"),
+    *("Bound", "Error"),
 )
 _BOUNDS = {"compute": "compute", "activations": "data", "weights": "weights"}
 
@@ -31,7 +31,7 @@ def layer_table(rows: Sequence[Mapping[str, Any]], width: int = WIDTH) -> Table:
     """Makes the table of layers; long names are shortened in the middle.
 
     Args:
-        rows: layers of a report or of ``haqc cost``; the columns of what binds a layer and of the accuracy lost stand
+        rows: layers of a report or of ``haqc cost``; the columns of what binds a layer and of its output error stand
             only when some row has them.
         width: columns it may take; from 110 on, reports have columns of what the figures are of those at 8/8.
     """
@@ -68,8 +68,8 @@ def shortened(name: str, cells: int) -> str:
 def _has_column(title: str, rows: Sequence[Mapping[str, Any]], width: int) -> bool:
     if title == "Bound":
         return any(row.get("bound") for row in rows)
-    if title == "Lost":
-        return any(row.get("accuracy_lost") is not None for row in rows)
+    if title == "Error":
+        return any(row.get("output_error") for row in rows)
     if title.startswith(_OF_8_8):
         return width >= _WIDE and any("baseline" in row for row in rows)
     return True
@@ -90,7 +90,7 @@ def layer_widths(row: Mapping[str, Any]) -> str:
 
 
 def _figures(row: Mapping[str, Any], total_j: float) -> dict[str, str]:
-    loss = row.get("accuracy_lost")
+    error = row.get("output_error")
     before = row.get("baseline", {})
     cells = (
         layer_widths(row),
@@ -103,7 +103,7 @@ def _figures(row: Mapping[str, Any], total_j: float) -> dict[str, str]:
         quantity(row["weight_bytes"], "B"),
         _part(row["weight_bytes"], before.get("weight_bytes")),
         _BOUNDS.get(row.get("bound") or "", NOT_AVAILABLE),
-        NOT_AVAILABLE if loss is None else f"{loss:.2f}",
+        NOT_AVAILABLE if error is None else f"{error:.2g}",
     )
     return dict(zip(_TITLES, cells, strict=True))
 

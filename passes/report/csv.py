@@ -28,7 +28,7 @@ COLUMNS = (
     "baseline_latency_s",
     "baseline_energy_j",
     "baseline_weight_bytes",
-    "accuracy_lost",
+    "output_error",
     "weight_errors",
     "activation_errors",
     "reason",

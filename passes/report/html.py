@@ -29,7 +29,7 @@ _TONES = {"equal": "yes", "agrees": "yes", "differs": "no", "DIFFERS": "no", "re
 _COLUMNS = (
     *(("number", "No.", ""), ("name", "Layer", "name"), ("op", "Operator", "words"), ("weight_bits", "W bits", "")),
     *(("activation_bits", "A bits", ""), ("macs", "MACs", ""), ("cycles", "Cycles", ""), ("latency_s", "Latency", "")),
-    *(("energy_j", "Energy", ""), ("weight_bytes", "Weights", ""), ("accuracy_lost", "Accuracy lost", "")),
+    *(("energy_j", "Energy", ""), ("weight_bytes", "Weights", ""), ("output_error", "Output error", "")),
     *(("alternatives", "A step away", "words"), ("reason", "Reason", "words")),
 )
 
@@ -85,9 +85,9 @@ def render_html(content: Mapping[str, Any]) -> str:
     )
     script, library = _script(), _asset("echarts.min.js")
     accuracy, layers = content["accuracy"], content["layers"]
-    has_lost = any(layer["accuracy_lost"] is not None for layer in layers)
+    has_error = any(layer.get("output_error") for layer in layers)
     has_alternatives = any(layer.get("alternatives") for layer in layers)
-    absent = {"accuracy_lost": not has_lost, "alternatives": not has_alternatives}
+    absent = {"output_error": not has_error, "alternatives": not has_alternatives}
     return environment.get_template("template.html.j2").render(
         {"left_out": (), "reconstruction": None, "stored": None, "formats": (), **content},
         score=wording.score_name(accuracy),
@@ -99,7 +99,7 @@ def render_html(content: Mapping[str, Any]) -> str:
         forest=forest(accuracy),
         consumers=tuple(_consumers(content["verification"])),
         columns=[column for column in _COLUMNS if not absent.get(column[0], False)],
-        has_lost=has_lost,
+        has_error=has_error,
         has_alternatives=has_alternatives,
         sensitivities=sensitivities(layers),
         style=Markup(_asset("page.css")),

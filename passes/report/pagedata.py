@@ -12,7 +12,7 @@ from haqc.plaintext import visible
 
 _LAYER = (
     *FIELDS,
-    *("energy_parts_j", "moved_bytes", "bound", "latency_share", "energy_share", "baseline", "accuracy_lost"),
+    *("energy_parts_j", "moved_bytes", "bound", "latency_share", "energy_share", "baseline"),
     *("output_error", "sensitivity", "reason", "alternatives"),
 )
 _FIGURES = ("energy_j", "latency_s", "weight_bytes", "peak_activation_bytes")

@@ -45,7 +45,7 @@ def deep() -> Report:
             "kind": "depthwise" if number % 3 == 1 else "conv",
             "weight_bits": chance.randint(2, 8),
             "activation_bits": chance.randint(2, 8),
-            "accuracy_lost": round(chance.uniform(-0.2, 2), 3),
+            "output_error": round(chance.uniform(0, 0.2), 5),
             "energy_parts_j": layer["energy_parts_j"] | {"on_chip": chance.uniform(0, 1e-5), "leakage": 1e-6},
         }
         layers.append(layer)

@@ -164,7 +164,7 @@ def test_csv_has_every_column_and_no_wall_clock(content: dict[str, Any]) -> None
     assert [row["name"] for row in rows] == ["conv1", "conv2", "conv3"]
     assert float(rows[1]["energy_j"]) == content["layers"][1]["energy_j"]
     assert float(rows[1]["baseline_energy_j"]) == content["layers"][1]["baseline"]["energy_j"]
-    assert [row["accuracy_lost"] for row in rows] == ["", "0.27", "-0.08"]
+    assert [row["output_error"] for row in rows] == ["0.0", "0.0027", "8.4e-05"]
     assert "seconds" not in rows[0]
 
 
@@ -364,7 +364,8 @@ def test_page_gives_budget_cost_allocators_and_layers(content: dict[str, Any]) -
     assert "96.59 % -0.35 points against fine-tuned float 95.52 % to 97.41 % (95 % confidence, Wilson), 1,437" in text
     content["accuracy"]["reference"] = content["accuracy"]["float"]
     assert "-0.35 points against float 95.52 %" in Page(render_html(content)).text
-    assert "0.27 points" in text
+    assert "Output error" in text
+    assert "0.0027" in text
     assert "reads the network's input" in text
     assert "sha256:0a1b" in text
 
@@ -421,7 +422,7 @@ def test_nulls_are_worded(content: dict[str, Any], tmp_path: Path) -> None:
     for consumer in content["verification"]["consumers"]:
         consumer |= {"tensors": None, "values": None, "different": None, "share": None, "worst": None}
     for layer in content["layers"]:
-        layer |= {"accuracy_lost": None, "cycles": None}
+        layer |= {"cycles": None}
     text = Page(render_html(content)).text
     assert "Float network, fine-tuned by the same recipe n/a" in text
     assert "None" not in text

@@ -134,7 +134,7 @@ def test_sorting(browser: Browser, pages: dict[str, Path]) -> None:
     layers = deep()["layers"]
     assert browser.run(ROWS) == list(range(150))
     press = "document.querySelector(`#layers [data-key='${arguments[0]}'] button`).click()"
-    for key, is_down in (("macs", True), ("weight_bits", True), ("name", False), ("accuracy_lost", True)):
+    for key, is_down in (("macs", True), ("weight_bits", True), ("name", False), ("output_error", True)):
         for reverse in (is_down, not is_down):
             browser.run(press, key)
             values = [layers[index][key] for index in browser.run(ROWS)]

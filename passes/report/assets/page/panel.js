@@ -41,7 +41,7 @@ function drawPanel(panel) {
     element("div", { className: "top" }, element("h2", { textContent: `${state.layer + 1}. ${layer.name}` }), go("‹", "Layer before", () => step(-1)), go("›", "Next layer", () => step(1)), go("×", "Close", () => pick(state.layer))),
     element("p", { className: "small muted", textContent: `${layer.op}, ${layer.kind}, ${quantity(layer.macs, "MACs")}${BOUNDS[layer.bound] ? `, ${BOUNDS[layer.bound][0]}` : ""}` }),
     element("table", {}, element("thead", {}, line("th", ["", "at 8/8", "policy", "change"])), element("tbody", {}, ...panelRows(layer).map((cells) => line("td", cells)))),
-    isNumber(layer.accuracy_lost) ? element("p", { className: "small", textContent: `These widths alone cost ${points(layer.accuracy_lost, data.unit)}.` }) : null,
+    layer.output_error ? element("p", { className: "small", textContent: `These widths alone change the output by ${Number(layer.output_error.toPrecision(2))} of its spread (squared error, before any training).` }) : null,
     alternatives(layer),
     layer.reason ? element("p", { className: "small", textContent: layer.reason }) : null,
   ].filter(Boolean));
