@@ -63,7 +63,7 @@ class LayerBlock:
                     "weight_bytes": was.weight_bytes,
                     **_parts(was),
                 },
-                "output_error": self._output_error(now.layer.weight) + self._output_error(now.layer.activation),
+                "output_error": self._output_error(now.layer),
                 "sensitivity": self._sensitivity(now.layer),
                 "alternatives": self.alternatives.of(now.layer),
                 "reason": now.layer.float_reason or reasons.get(now.layer.weight, ""),
@@ -74,9 +74,11 @@ class LayerBlock:
             for now, was in zip(after, before, strict=True)
         ]
 
-    def _output_error(self, tensor: str) -> float:
-        effect = self.effects.get((self.graph.leader(tensor), self.policy.widths.get(tensor, 0)))
-        return 0.0 if effect is None else effect.output
+    def _output_error(self, layer: Layer) -> float | None:
+        """Gives the errors of what is searched of a layer's operands, summed; none where nothing is."""
+        widths = [(self.graph.leader(t), self.policy.widths.get(t, 0)) for t in (layer.weight, layer.activation)]
+        errors = [self.effects[key].output for key in widths if key in self.effects]
+        return sum(errors) if errors else None
 
     def _sensitivity(self, layer: Layer) -> dict[str, list[dict[str, Any]]]:
         """Gives what each width of a layer's operands would cost, weights and activations apart."""

@@ -64,7 +64,7 @@ def many(content: dict[str, Any], count: int, name: str = "") -> dict[str, Any]:
 def test_layer_table_gives_bits_figures_and_errors(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shown = lines(layer_table(content["layers"]), monkeypatch)
     assert shown[0].split() == ["Layer", "W/A", "MACs", "Latency", "Energy", "Share", "Weights", "Error"]
-    assert " ".join(shown[2].split()) == "conv1 8/8 118 k 15.1 µs 8.25 µJ 33.0 % 150 B 0"
+    assert " ".join(shown[2].split()) == "conv1 8/8 118 k 15.1 µs 8.25 µJ 33.0 % 150 B n/a"
     assert " ".join(shown[4].split()) == "conv3 2/2 600 73.8 µs 11.0 µJ 44.0 % 61 B 8.4e-05"
     assert len(shown) == 5
 
