@@ -37,7 +37,7 @@ CELL = GRID[0]
 
 def test_cells_are_those_that_are_wanted() -> None:
     assert len(GRID) == 2 * 2 * 2 * 2
-    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 2 + 8 + 8 + 8
+    assert len(CELLS) == len({cell.name for cell in CELLS}) == 16 + 4 + 5 + 8 + 8 + 8
     assert chosen(["fashion-*-W3A3"]) == (UNIFORM[2],)
     assert groups(UNIFORM[0]) == (GUIDED,)
     assert sum(groups(CELL), ()) == ALLOCATORS
@@ -157,30 +157,33 @@ def test_the_cheapest_policy_that_keeps_the_accuracy_is_found(tmp_path: Path) ->
     assert set(content["allocators"]["minimise"]["widths"].values()) == {8}
 
 
-def test_each_targets_own_policy_is_held_to_be_the_cheapest_on_it(tmp_path: Path) -> None:
-    edge = LEAST[0]
-    cloud = replace(edge, target="cloud")
-    for cell, wrong in ((edge, range(20)), (cloud, range(21))):
+@pytest.mark.parametrize(
+    ("first", "second", "name", "limit"),
+    [(LEAST[0], "cloud", "minimise", "1 point lost"), (GRID[0], "bitfusion", "ddpg", "30 %")],
+)
+def test_each_targets_own_policy_is_held_to_be_the_cheapest_on_it(
+    tmp_path: Path, first: Cell, second: str, name: str, limit: str
+) -> None:
+    twin = replace(first, target=second)
+    for cell, wrong in ((first, range(20)), (twin, range(21))):
         row = {"widths": {}, "score": 80.0, "share": 0.5, "evaluations": 60, "own_s": 0.0, "key": cell.name}
-        content = {"budget": "1 point lost", "seed": 0, "score_s": 0.1, "allocators": {"minimise": row}}
+        content = {"budget": limit, "seed": 0, "score_s": 0.1, "allocators": {name: row}}
         (tmp_path / f"{cell.name}-0.json").write_text(json.dumps(content), encoding="utf-8")
         tuned = {"search": 81.0, "count": 100, "wrong": list(wrong), "cpu_s": 1.0}
         file = tmp_path / f"tuned-{cell.network}-{trained_on(cell)}-{cell.name}.json"
         file.write_text(json.dumps(tuned), encoding="utf-8")
     prices = {
-        f"{edge.name}-0": {"edge-energy": 0.40, "cloud-energy": 0.46},
-        f"{cloud.name}-0": {"edge-energy": 0.41, "cloud-energy": 0.45},
+        f"{first.name}-0": {"edge-energy": 0.40, f"{second}-energy": 0.46},
+        f"{twin.name}-0": {"edge-energy": 0.41, f"{second}-energy": 0.45},
     }
 
     def row_of(changed: dict[str, dict[str, float]]) -> str:
         (tmp_path / "prices.json").write_text(json.dumps(prices | changed), encoding="utf-8")
         return specialisation(Results(tmp_path)).splitlines()[-1]
 
-    row = row_of({})
-    assert row == (
-        "| resnet8, energy, 1 point lost | 0 | 80.00 | +1.00 ± 1.00 | 0.4000 | 0.4100 | 0.4600 | 0.4500 | yes |"
-    )
-    assert row_of({f"{cloud.name}-0": {"edge-energy": 0.39, "cloud-energy": 0.45}}).endswith("| no |")
+    figures = "80.00 | +1.00 ± 1.00 | 0.4000 | 0.4100 | 0.4600 | 0.4500"
+    assert row_of({}) == f"| resnet8, energy, {limit} | 0 | edge, {second} | {figures} | yes |"
+    assert row_of({f"{twin.name}-0": {"edge-energy": 0.39, f"{second}-energy": 0.45}}).endswith("| no |")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 Metric = Literal["energy", "latency"]
+METRICS: tuple[Metric, ...] = ("energy", "latency")
 
 SEEDS = (0, 1, 2)
 SHARES = {"30": 0.3, "60": 0.6}
@@ -70,12 +71,15 @@ GRID = tuple(
     for level in SHARES
     for network in ("resnet8", "fashion")
     for target in ("edge", "cloud")
-    for metric in ("energy", "latency")
+    for metric in METRICS
 )
 UNIFORM = tuple(
     Cell(network, "edge", "energy", level) for network in ("resnet8", "fashion") for level in UNIFORM_LEVELS
 )
-OTHERS = (Cell("resnet8", "bitfusion", "energy", "30"), Cell("vit", "edge", "energy", "30"))
+COMPOSABLE = tuple(Cell(network, "bitfusion", metric, "30") for network in ("resnet8", "fashion") for metric in METRICS)
+"""Hardware of another kind than the grid's two, whose widths are 2, 4 and 8."""
+
+OTHERS = (*COMPOSABLE, Cell("vit", "edge", "energy", "30"))
 _HEADLINES: tuple[tuple[str, Metric, str], ...] = (
     ("edge", "energy", "0.52"),
     ("edge", "latency", "0.51"),
