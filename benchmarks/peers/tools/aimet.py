@@ -20,9 +20,11 @@ ROUNDING_STEPS = 2_000
 
 
 def quantise(job: Job) -> tuple[Forward, str]:
-    model = onnx.load(job.model)
+    model, widths = onnx.load(job.model), job.widths
     if "cle" in job.recipe:
+        before = onnx.load(job.model)
         equalize_model(model)
+        widths = renamed(widths, before.graph, model.graph)
     # Sequential MSE and learned rounding search the weights' ranges themselves and want plain ones to begin with.
     scheme = "min_max" if job.recipe in ("min_max", "seqmse") else "tf_enhanced"
     sim = aimet_onnx.QuantizationSimModel(
@@ -31,8 +33,8 @@ def quantise(job: Job) -> tuple[Forward, str]:
         activation_type=aimet_onnx.qtype.int(job.activations),
         quant_scheme=scheme,
     )
-    if job.widths:
-        pin(sim, job.widths)
+    if widths:
+        pin(sim, widths)
     parts = range(0, len(job.calibration), BATCH)
     batches = [{job.input: job.calibration[start : start + BATCH]} for start in parts]
     if job.recipe == "seqmse":
@@ -43,8 +45,22 @@ def quantise(job: Job) -> tuple[Forward, str]:
     return lambda batch: np.asarray(sim.session.run(None, {job.input: batch})[0]), "simulator"
 
 
+def renamed(widths: dict[str, int], before: onnx.GraphProto, after: onnx.GraphProto) -> dict[str, int]:
+    """Gives the widths under the names that tensors have once they are equalised: each Clip has become a Relu."""
+    heirs = {node.input[0]: node.output[0] for node in after.node if node.op_type == "Relu"}
+    clips = {node.output[0]: heirs.get(node.input[0]) for node in before.node if node.op_type == "Clip"}
+    return {clips.get(name) or name: bits for name, bits in widths.items()}
+
+
 def pin(sim: aimet_onnx.QuantizationSimModel, widths: dict[str, int]) -> None:
-    """Gives tensors widths of their own; activations of which nothing is said stay in float."""
+    """Gives tensors widths of their own; activations of which nothing is said stay in float.
+
+    Raises:
+        ValueError: the simulator has no tensor of a name; it would stay in float where haqc quantises it.
+    """
+    missing = sorted(widths.keys() - sim.qc_quantize_op_dict.keys())
+    if missing:
+        raise ValueError(f"the simulator has no tensors {missing}")
     for name, quantizer in sim.qc_quantize_op_dict.items():
         if name in widths:
             quantizer.set_bitwidth(widths[name])
