@@ -84,7 +84,19 @@ def test_tables_fit_80_columns(content: dict[str, Any], name: str, monkeypatch: 
     shown = lines(layer_table(content["layers"]), monkeypatch)
     assert len(shown) == 5
     assert max(cell_len(line) for line in shown) <= 80
-    assert all(line.endswith("1.5e-05") for line in shown[2:])
+    assert all(line.endswith(("KiB", "1.5e-05")) for line in shown[2:])
+
+
+def test_errors_cost_no_name_a_letter(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for letters in (10, 20, 24, 28, 40):
+        content["layers"][2]["name"] = "n" * letters
+        title, _, *rows = lines(layer_table(content["layers"]), monkeypatch)
+        assert max(map(cell_len, (title, *rows))) <= 80
+        shown.append(("Error" in title, "n" * letters in rows[2]))
+    # With the column while names fit beside it, then whole names without it, then shortened ones.
+    assert shown == sorted(shown, reverse=True)
+    assert set(shown) == {(True, True), (False, True), (False, False)}
 
 
 def test_long_names_keep_both_ends(content: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

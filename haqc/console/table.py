@@ -20,9 +20,10 @@ GAP = 2
 _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 _WIDE = 110
 _OF_8_8 = "of 8/8"
+_ERROR = "Error"
 _TITLES = (
     *("W/A", "MACs", "Latency", f"{_OF_8_8} s", "Energy", f"{_OF_8_8} J", "Share", "Weights", f"{_OF_8_8} B"),
-    *("Bound", "Error"),
+    *("Bound", _ERROR),
 )
 _BOUNDS = {"compute": "compute", "activations": "data", "weights": "weights"}
 
@@ -32,18 +33,19 @@ def layer_table(rows: Sequence[Mapping[str, Any]], width: int = WIDTH) -> Table:
 
     Args:
         rows: layers of a report or of ``haqc cost``; the columns of what binds a layer and of its output error stand
-            only when some row has them.
+            only when some row has them, that of the error only where it costs no name a letter.
         width: columns it may take; from 110 on, reports have columns of what the figures are of those at 8/8.
     """
-    titles = [title for title in _TITLES if _has_column(title, rows, width)]
     total_j = sum(row["energy_j"] or 0.0 for row in rows)
-    cells_of = [_figures(row, total_j) for row in rows]
-    figures = [[cells[title] for title in titles] for cells in cells_of]
-    widths = [max(cell_len(cell) for cell in column) for column in zip(map(_heading, titles), *figures, strict=True)]
-    name_cells = width - sum(widths) - GAP * len(widths)
+    figures = [_figures(row, total_j) for row in rows]
+    titles = [title for title in _TITLES if _has_column(title, rows, width)]
+    longest = max((cell_len(visible(row["name"])) for row in rows), default=0)
+    if _ERROR in titles and longest > _name_cells(titles, figures, width):
+        titles.remove(_ERROR)
+    room = _name_cells(titles, figures, width)
     table = plain_table("Layer", [_heading(title) for title in titles])
     for row, cells in zip(rows, figures, strict=True):
-        table.add_row(*(Text(cell) for cell in (shortened(row["name"], name_cells), *cells)))
+        table.add_row(*(Text(cell) for cell in (shortened(row["name"], room), *(cells[title] for title in titles))))
     return table
 
 
@@ -65,10 +67,16 @@ def shortened(name: str, cells: int) -> str:
     return f"{_first_cells(text, cells - 3 - cell_len(tail))}...{tail}"
 
 
+def _name_cells(titles: Sequence[str], figures: Sequence[Mapping[str, str]], width: int) -> int:
+    """Gives the columns that the figures of ``titles`` leave to the names of layers."""
+    widths = (max(cell_len(cell) for cell in (_heading(title), *(row[title] for row in figures))) for title in titles)
+    return width - sum(cells + GAP for cells in widths)
+
+
 def _has_column(title: str, rows: Sequence[Mapping[str, Any]], width: int) -> bool:
     if title == "Bound":
         return any(row.get("bound") for row in rows)
-    if title == "Error":
+    if title == _ERROR:
         return any(row.get("output_error") for row in rows)
     if title.startswith(_OF_8_8):
         return width >= _WIDE and any("baseline" in row for row in rows)
