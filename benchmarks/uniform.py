@@ -1,6 +1,6 @@
 """Measures uniform widths on the real networks of ``../shared/data``, with and without training.
 
-    python -m benchmarks.uniform [--out build/uniform] [--only resnet8] [--only W4A4] [--samples 600000] [--print]
+    python -m benchmarks.uniform [--out build/uniform] [--only resnet8] [--only W4A4] [--samples 600000] [--seed 1]
 
 First and last layers are at 8/8, as by default, and so is what only sums and poolings read. Each cell is what
 ``haqc compile`` gives a policy, without a search: *calibrated* alone, *reconstructed* (what a compile without training
@@ -75,12 +75,14 @@ class Subject:
         way: one of :data:`WAYS`.
         out: where float networks are kept.
         length: training samples of each network, the float one too; ``None`` for as many as a compile takes.
+        seed: of the order of the samples, and whatever else is drawn.
     """
 
     network: Network
     way: str
     out: Path
     length: int | None = None
+    seed: int = 0
 
     @cached_property
     def request(self) -> Request:
@@ -89,7 +91,7 @@ class Subject:
         trains = self.way in ("labels", "distilled")
         demands = (Demand.parse("energy=1.0"),)
         source = str(self.network.data)
-        request = Request(self.network.model, "edge", demands, out=self.out, data=source, label_share=share)
+        request = Request(self.network.model, "edge", demands, self.out, data=source, label_share=share, seed=self.seed)
         if self.way == "unlabelled":  # what a compile does where there are no labels
             length = CLOSING_FACTOR * RECONSTRUCT if self.length is None else self.length
             return replace(request, finetune=0, final_finetune=length, label_share=0.0)
@@ -213,14 +215,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/uniform"))
     parser.add_argument("--only", action="append", default=[], help="only cells whose name contains this (and all)")
     parser.add_argument("--samples", type=int, help="training samples of each network; kept in a folder of their own")
+    parser.add_argument("--seed", type=int, default=0, help="those but 0 are kept in a folder of their own")
     parser.add_argument("--print", action="store_true", help="measure nothing; print what was measured")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out = arguments.out if arguments.samples is None else arguments.out / str(arguments.samples)
+    out = out / f"seed{arguments.seed}" if arguments.seed else out
     print(markdown.head(TITLES))
     for network in real_networks(out):
         for way in WAYS:
-            subject = Subject(network, way, out, arguments.samples)
+            subject = Subject(network, way, out, arguments.samples, arguments.seed)
             for widths in WIDTHS:
                 name = f"{network.name}-{widths}-{way}"
                 if all(word in name for word in arguments.only):
