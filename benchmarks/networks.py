@@ -1,6 +1,6 @@
 """Compiles the real networks of ``../shared/data`` at the budgets whose figures the README claims.
 
-    python benchmarks/networks.py [--out build/networks] [--only resnet8] [--only cloud]
+    python benchmarks/networks.py [--out build/networks] [--only resnet8] [--only cloud] [--seed 1]
 
 Prints one line per compile, as Markdown: network, target, budget, what the budget came to, the float network, the float
 network fine-tuned by the same recipe, the emitted file (all on the reported split), the difference with its paired
@@ -43,11 +43,13 @@ class Cell:
     network: Network
     target: str
     budget: str
+    seed: int = 0
 
     @property
     def name(self) -> str:
         """Name of its folder."""
-        return f"{self.network.name}-{self.target}-{self.budget.replace('=', '-')}"
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return f"{self.network.name}-{self.target}-{self.budget.replace('=', '-')}{seed}"
 
 
 def real_networks(out: Path) -> tuple[Network, ...]:
@@ -68,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path("build/networks"))
     parser.add_argument("--only", action="append", default=[], help="run only cells whose name contains this (and all)")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     networks = real_networks(arguments.out)
     budgets = (("edge", "energy=0.5"), ("cloud", "latency=0.51"), ("edge", "latency=0.51"), ("cloud", "size=0.5"))
@@ -88,7 +91,7 @@ def main() -> None:
     print("|" + "---|" * len(titles))
     for network in networks:
         for target, budget in budgets:
-            cell = Cell(network, target, budget)
+            cell = Cell(network, target, budget, arguments.seed)
             if all(word in cell.name for word in arguments.only):
                 print(_row(cell, _compiled(cell, arguments.out / cell.name)), flush=True)
 
@@ -98,6 +101,7 @@ def _compiled(cell: Cell, folder: Path) -> dict[str, Any]:
     if not report.is_file():
         command = ["compile", cell.network.model, "--data", cell.network.data, "--target", cell.target]
         command += ["--budget", cell.budget, "--out", folder, "--resume", "--quiet"]
+        command += ["--seed", cell.seed]
         subprocess.run([sys.executable, "-m", "haqc", *map(str, command)], check=True)
     content: dict[str, Any] = json.loads(report.read_text())
     return content
