@@ -16,7 +16,6 @@ from haqc.judge import Judge, check_labels, rows_by_sample, rows_of
 from haqc.metrics import named
 from haqc.score import Score
 
-RNG = np.random.default_rng(7)
 CODE = """
 import numpy as np
 SEEN = []
@@ -25,6 +24,12 @@ def spy(outputs, labels):
     return 0.5
 def spread(outputs, labels): return outputs.std() if len(outputs) > 1 else 0.0
 """
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Gives each test the same draws, whatever ran before it."""
+    return np.random.default_rng(7)
 
 
 def split(x: np.ndarray, labels: np.ndarray | None = None) -> Split:
@@ -42,10 +47,10 @@ def parts(size: int, *arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
 
 
 @pytest.mark.parametrize("name", ["top-1", "auc", "mse", "agreement", "cosine"])
-def test_batches_make_no_difference(name: str) -> None:
-    x, output = RNG.standard_normal((50, 2)).astype(np.float32), RNG.standard_normal((50, 2)).astype(np.float32)
-    labels = None if name == "mse" else RNG.integers(0, 2, 50)
-    reference = output + RNG.standard_normal((50, 2)).astype(np.float32)
+def test_batches_make_no_difference(name: str, rng: np.random.Generator) -> None:
+    x, output = rng.standard_normal((50, 2)).astype(np.float32), rng.standard_normal((50, 2)).astype(np.float32)
+    labels = None if name == "mse" else rng.integers(0, 2, 50)
+    reference = output + rng.standard_normal((50, 2)).astype(np.float32)
     rows = [rows_of(named(name), split(x, labels), parts(size, output), reference) for size in (50, 7, 1)]
     np.testing.assert_array_equal(rows[0], rows[1])
     np.testing.assert_array_equal(rows[0], rows[2])
@@ -65,16 +70,18 @@ def test_a_score_ranks_by_what_is_nearly_right() -> None:
     assert judge.score(parts(2, right)) == Score(100.0, 100.0)
 
 
-def test_where_nothing_is_counted_the_quality_is_what_ranks() -> None:
-    x = RNG.standard_normal((6, 3)).astype(np.float32)
+def test_where_nothing_is_counted_the_quality_is_what_ranks(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((6, 3)).astype(np.float32)
     judge = Judge(named("mse"), ("y",), split(x), None, 0.25)
     score = judge.score(parts(4, x + 1))
     assert score.merit == score.accuracy == judge.quality(parts(4, x + 1)) == pytest.approx(25.0, rel=1e-5)
 
 
-def test_inputs_are_made_only_for_metrics_that_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_are_made_only_for_metrics_that_read_them(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
     monkeypatch.setattr(Split, "inputs", lambda self, index: pytest.fail("nobody reads these"))
-    output, labels = RNG.standard_normal((6, 3)), np.zeros(6, np.int64)
+    output, labels = rng.standard_normal((6, 3)), np.zeros(6, np.int64)
     assert rows_of(named("top-1"), split(np.zeros((6, 2), np.float32), labels), parts(2, output), None).shape == (6, 1)
 
 
@@ -94,16 +101,16 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "haqc_test_judge"
 
 
-def test_a_function_gets_all_samples_and_all_outputs(module: str) -> None:
-    labels = RNG.integers(0, 3, (10, 5))
+def test_a_function_gets_all_samples_and_all_outputs(module: str, rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 3, (10, 5))
     given = parts(4, np.zeros((10, 3)), np.zeros((10, 2, 2)))
     rows = rows_of(named(f"{module}:spy"), split(np.zeros((10, 1), np.float32), labels), given, None)
     assert rows.tolist() == [[0.5]]
     assert sys.modules[module].SEEN == [(2, (10, 3), (10, 2, 2), (10, 5))]
 
 
-def test_one_number_for_all_samples_becomes_one_for_each(module: str) -> None:
-    output, metric = RNG.standard_normal(60), named(f"{module}:spread")
+def test_one_number_for_all_samples_becomes_one_for_each(module: str, rng: np.random.Generator) -> None:
+    output, metric = rng.standard_normal(60), named(f"{module}:spread")
     rows = rows_by_sample(metric, split(np.zeros((60, 1), np.float32)), parts(7, output), None)
     assert rows.shape == (60, 1)
     assert metric.value(rows) == pytest.approx(output.std(), rel=1e-12)

@@ -18,8 +18,7 @@ from benchmarks.allocators.least import cheapest, tried
 from benchmarks.allocators.results import Results
 from benchmarks.allocators.scores import Scores
 from benchmarks.allocators.searching import searched
-from benchmarks.allocators.specialisation import Prices, priced
-from benchmarks.allocators.specialisation import searched as specialised
+from benchmarks.allocators.specialisation import Prices, own_policies, priced
 from benchmarks.allocators.transformer import transformer
 from benchmarks.kept import keep, kept
 from benchmarks.networks import real_networks
@@ -86,7 +85,7 @@ class Campaign:
         """Prices every policy that was measured on the targets that it was not searched for."""
         results = Results(self.out)
         rows: Prices = {}
-        for name in {cell.network for cell, _, _ in specialised(results)}:
+        for name in {cell.network for cell, _, _ in own_policies(results)}:
             rows |= priced(self.ground(name), results)
         keep(self.out / "prices.json", rows)
 

@@ -19,7 +19,7 @@ Prices = dict[str, dict[str, float]]
 """Shares of 8/8 by policy, and then by target and metric."""
 
 
-def searched(results: Results) -> Iterator[tuple[Cell, int, Found]]:
+def own_policies(results: Results) -> Iterator[tuple[Cell, int, Found]]:
     """Yields what was searched for one of the targets: the agent's policies, and those of least cost."""
     for cell in (*GRID, *COMPOSABLE, *LEAST, *SHARED):
         for seed in SEEDS:
@@ -36,7 +36,7 @@ def priced(ground: Ground, results: Results) -> Prices:
     """
     rows = {}
     problems = {target: ground.priced(target) for target in TARGETS}
-    for cell, seed, found in searched(results):
+    for cell, seed, found in own_policies(results):
         if cell.network == ground.network.name:
             policies = {target: problem.space.policy(found.widths) for target, problem in problems.items()}
             costs = {target: problem.table.price(policies[target]) for target, problem in problems.items()}
@@ -53,7 +53,7 @@ def specialisation(results: Results) -> str:
 
     What is cheapest only counts where the accuracies lie within two paired standard errors.
     """
-    prices, found = results.prices(), {(cell, seed): own for cell, seed, own in searched(results)}
+    prices, found = results.prices(), {(cell, seed): own for cell, seed, own in own_policies(results)}
     rows = []
     for first, second in combinations(TARGETS, 2):
         for (cell, seed), one in found.items():

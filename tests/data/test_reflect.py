@@ -8,7 +8,11 @@ import pytest
 from haqc.data.reflect import reflect
 from haqc.data.split import Split, Transform
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Gives each test the same draws, whatever ran before it."""
+    return np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +27,10 @@ RNG = np.random.default_rng(0)
         ((5, 6, 6, 7), Transform(), None),
     ],
 )
-def test_images_are_mirrored(shape: tuple[int, ...], transform: Transform, width: int | None) -> None:
-    split = Split((RNG.integers(0, 255, shape, np.uint8),), np.arange(5), (transform,))
+def test_images_are_mirrored(
+    shape: tuple[int, ...], transform: Transform, width: int | None, rng: np.random.Generator
+) -> None:
+    split = Split((rng.integers(0, 255, shape, np.uint8),), np.arange(5), (transform,))
     found = reflect(split)
     if width is None:
         assert found is None
@@ -35,6 +41,6 @@ def test_images_are_mirrored(shape: tuple[int, ...], transform: Transform, width
         assert (mirrored != given).any()
 
 
-def test_two_inputs_are_not_mirrored() -> None:
-    images = RNG.integers(0, 255, (4, 3, 6, 6), np.uint8)
+def test_two_inputs_are_not_mirrored(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 255, (4, 3, 6, 6), np.uint8)
     assert reflect(Split((images, images), None, (Transform(), Transform()))) is None

@@ -29,7 +29,11 @@ from haqc.metrics import (
 )
 from haqc.metrics.metric import spread_rows
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Gives each test the same draws, whatever ran before it."""
+    return np.random.default_rng(0)
 
 
 def batch(output: np.ndarray, labels: np.ndarray | None = None, **others: np.ndarray) -> Batch:
@@ -62,8 +66,8 @@ def value(name: str, whole: Batch) -> float:
 
 
 @pytest.mark.parametrize("k", [1, 5])
-def test_top_k(k: int) -> None:
-    output, labels = RNG.standard_normal((200, 12)), RNG.integers(0, 12, 200)
+def test_top_k(k: int, rng: np.random.Generator) -> None:
+    output, labels = rng.standard_normal((200, 12)), rng.integers(0, 12, 200)
     expected = top_k_accuracy_score(labels, output, k=k, labels=np.arange(12)) * 100
     assert value(f"top-{k}", batch(output, labels)) == pytest.approx(expected, abs=1e-9)
 
@@ -82,8 +86,8 @@ def test_outputs_far_below_the_least_that_counts_agree_whatever_their_direction(
     assert found.rows(batch(one * 3 + elsewhere, reference=one)) == pytest.approx(exact, abs=1e-5)
 
 
-def test_agreement_and_cosine() -> None:
-    output = RNG.standard_normal((10, 4))
+def test_agreement_and_cosine(rng: np.random.Generator) -> None:
+    output = rng.standard_normal((10, 4))
     assert value("agreement", batch(output, reference=output * 2)) == 100.0
     assert value("cosine", batch(output, reference=output * 2)) == pytest.approx(100.0)
     assert value("cosine", batch(output, reference=-output)) == 0.0
@@ -94,8 +98,8 @@ def test_agreement_and_cosine() -> None:
 
 @pytest.mark.parametrize("form", ["logits", "log-probabilities", "probabilities"])
 @pytest.mark.parametrize("name", ["top-1", "top-5", "agreement"])
-def test_sureness_is_the_probability_of_what_is_right(form: str, name: str) -> None:
-    logits, labels = 3 * RNG.standard_normal((40, 7)), RNG.integers(0, 7, 40)
+def test_sureness_is_the_probability_of_what_is_right(form: str, name: str, rng: np.random.Generator) -> None:
+    logits, labels = 3 * rng.standard_normal((40, 7)), rng.integers(0, 7, 40)
     probabilities = softmax(logits, axis=1)
     output = {"logits": logits, "log-probabilities": np.log(probabilities), "probabilities": probabilities}[form]
     metric = named(name)
@@ -124,35 +128,35 @@ def test_only_metrics_that_count_are_ranked_by_sureness() -> None:
     assert [name for name, metric in METRICS.items() if isinstance(metric, Counting)] == ["top-1", "top-5", "agreement"]
 
 
-def test_mean_errors() -> None:
-    output, labels = RNG.standard_normal((6, 1)), RNG.standard_normal(6)
+def test_mean_errors(rng: np.random.Generator) -> None:
+    output, labels = rng.standard_normal((6, 1)), rng.standard_normal(6)
     assert value("mae", batch(output, labels)) == pytest.approx(np.abs(output[:, 0] - labels).mean())
     assert value("mse", batch(output, labels)) == pytest.approx(((output[:, 0] - labels) ** 2).mean())
 
 
-def test_an_autoencoder_is_compared_with_its_input() -> None:
-    given, output = RNG.standard_normal((6, 8)), RNG.standard_normal((6, 8))
+def test_an_autoencoder_is_compared_with_its_input(rng: np.random.Generator) -> None:
+    given, output = rng.standard_normal((6, 8)), rng.standard_normal((6, 8))
     assert value("mse", batch(output, given=given)) == pytest.approx(((output - given) ** 2).mean())
 
 
 @pytest.mark.parametrize("form", ["score", "two classes", "reconstruction"])
-def test_auc(form: str) -> None:
-    labels = RNG.integers(0, 2, 60)
-    score = np.round(RNG.standard_normal(60) + labels, 1)  # rounded, so that there are ties
+def test_auc(form: str, rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 2, 60)
+    score = np.round(rng.standard_normal(60) + labels, 1)  # rounded, so that there are ties
     if form == "score":
         whole = batch(score[:, None], labels)
     elif form == "two classes":
         whole = batch(np.stack([-score / 2, score / 2], 1), labels)
     else:
-        given = RNG.standard_normal((60, 5))
+        given = rng.standard_normal((60, 5))
         whole = batch(given + np.sqrt(score - score.min())[:, None], labels, given=given)
         score = ((whole.outputs[0] - given) ** 2).mean(axis=1)
     assert value("auc", whole) == pytest.approx(roc_auc_score(labels, score) * 100)
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_mean_iou(last: bool) -> None:
-    output, labels = RNG.standard_normal((4, 5, 6, 7)), RNG.integers(0, 5, (4, 6, 7))
+def test_mean_iou(last: bool, rng: np.random.Generator) -> None:
+    output, labels = rng.standard_normal((4, 5, 6, 7)), rng.integers(0, 5, (4, 6, 7))
     labels[0, 0, :3] = 255
     labels[1, 2, :2] = -1
     found, counts = output.argmax(axis=1), (labels >= 0) & (labels < 255)
@@ -160,8 +164,8 @@ def test_mean_iou(last: bool) -> None:
     assert value("miou", batch(np.moveaxis(output, 1, -1) if last else output, labels)) == pytest.approx(expected)
 
 
-def test_perplexity() -> None:
-    logits, tokens = RNG.standard_normal((4, 6, 9)), RNG.integers(0, 9, (4, 6))
+def test_perplexity(rng: np.random.Generator) -> None:
+    logits, tokens = rng.standard_normal((4, 6, 9)), rng.integers(0, 9, (4, 6))
     chance = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
     picked = np.take_along_axis(chance[:, :-1], tokens[:, 1:, None], axis=2)
     expected = float(np.exp(-np.log(picked).mean()))
@@ -171,8 +175,8 @@ def test_perplexity() -> None:
     assert value("perplexity", batch(np.zeros((2, 3, 9)), np.zeros((2, 3), int))) == pytest.approx(9.0)
 
 
-def test_pair_correlation() -> None:
-    output, likeness = RNG.standard_normal((40, 6)), np.round(RNG.uniform(0, 5, 20))
+def test_pair_correlation(rng: np.random.Generator) -> None:
+    output, likeness = rng.standard_normal((40, 6)), np.round(rng.uniform(0, 5, 20))
     cosines = [
         float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)) for a, b in zip(output[::2], output[1::2], strict=True)
     ]
@@ -253,17 +257,17 @@ def test_standard_errors_match_repeated_samples() -> None:
     assert standard_error(metric, rows) == pytest.approx(np.std(areas), rel=0.2)
 
 
-def test_paired_errors_are_smaller_than_unpaired_ones() -> None:
-    labels = RNG.integers(0, 2, 400)
-    score = RNG.standard_normal(400) + labels
+def test_paired_errors_are_smaller_than_unpaired_ones(rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 2, 400)
+    score = rng.standard_normal(400) + labels
     metric = named("auc")
-    rows = [metric.rows(batch((score + noise * RNG.standard_normal(400))[:, None], labels)) for noise in (0.0, 0.05)]
+    rows = [metric.rows(batch((score + noise * rng.standard_normal(400))[:, None], labels)) for noise in (0.0, 0.05)]
     assert 0 < paired_standard_error(metric, rows[0], rows[1]) < standard_error(metric, rows[0]) / 3
     assert paired_standard_error(metric, rows[0], rows[0]) == 0.0
 
 
-def test_the_error_of_a_mean_is_the_textbook_one() -> None:
-    rows = RNG.integers(0, 2, (100, 1)).astype(np.float64)
+def test_the_error_of_a_mean_is_the_textbook_one(rng: np.random.Generator) -> None:
+    rows = rng.integers(0, 2, (100, 1)).astype(np.float64)
     assert standard_error(named("top-1"), rows) == pytest.approx(rows.std(ddof=1) / 10 * 100)
     assert standard_error(named("mae"), rows[:1]) == 0.0
 
@@ -299,8 +303,8 @@ def test_where_the_float_network_has_no_error_the_size_of_the_error_counts() -> 
 OUTPUT = np.array([[0.1, 0.9], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]], np.float32)
 
 
-def test_agreements_lie_between_0_and_1_whatever_the_output() -> None:
-    output = RNG.standard_normal((200, 7)).astype(np.float32)
+def test_agreements_lie_between_0_and_1_whatever_the_output(rng: np.random.Generator) -> None:
+    output = rng.standard_normal((200, 7)).astype(np.float32)
     output[0] = np.nan
     output[1] *= np.float32(1e30)
     for name in ("cosine", "agreement"):
@@ -351,8 +355,8 @@ def test_the_errors_of_shares_by_hand() -> None:
     assert paired_standard_error(TopK(1), first, first) == 0
 
 
-def test_what_a_softmax_gave_is_not_put_through_another() -> None:
-    logits, tokens = RNG.standard_normal((4, 6, 9)).astype(np.float32), RNG.integers(0, 9, (4, 6))
+def test_what_a_softmax_gave_is_not_put_through_another(rng: np.random.Generator) -> None:
+    logits, tokens = rng.standard_normal((4, 6, 9)).astype(np.float32), rng.integers(0, 9, (4, 6))
     chances = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
     expected = value("perplexity", batch(logits, given=tokens))
     assert value("perplexity", batch(chances, given=tokens)) == pytest.approx(expected, rel=1e-5)
@@ -420,18 +424,18 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "haqc_test_metric"
 
 
-def test_a_function_of_the_users(module: str) -> None:
-    output, labels = RNG.standard_normal((20, 3)), RNG.integers(0, 3, 20)
+def test_a_function_of_the_users(module: str, rng: np.random.Generator) -> None:
+    output, labels = rng.standard_normal((20, 3)), rng.integers(0, 3, 20)
     assert value(f"{module}:hits", batch(output, labels)) == (output.argmax(1) == labels).mean()
 
 
-def test_a_function_may_give_one_number_for_all(module: str) -> None:
-    output, labels = RNG.uniform(1, 2, 200), RNG.integers(0, 2, 200)
+def test_a_function_may_give_one_number_for_all(module: str, rng: np.random.Generator) -> None:
+    output, labels = rng.uniform(1, 2, 200), rng.integers(0, 2, 200)
     metric, whole = named(f"{module}:one"), batch(output, labels)
     assert metric.rows(whole).tolist() == [[output[labels == 1].mean() / output.mean()]]
 
 
-def test_one_number_for_all_has_the_jackknifes_error(module: str) -> None:
+def test_one_number_for_all_has_the_jackknifes_error(module: str, rng: np.random.Generator) -> None:
     metric, values = named(f"{module}:one"), []
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -441,7 +445,7 @@ def test_one_number_for_all_has_the_jackknifes_error(module: str) -> None:
     assert rows.shape == (400, 1)
     assert metric.value(rows) == pytest.approx(values[-1], rel=1e-12)
     assert standard_error(metric, rows) == pytest.approx(np.std(values), rel=0.4)  # 20 parts say it to a sixth
-    near = spread_rows(metric, batch(whole.outputs[0] + 1e-3 * RNG.standard_normal(400), whole.labels))
+    near = spread_rows(metric, batch(whole.outputs[0] + 1e-3 * rng.standard_normal(400), whole.labels))
     assert 0 < paired_standard_error(metric, near, rows) < standard_error(metric, rows) / 20
     assert spread_rows(TopK(1), batch(OUTPUT, np.array([1, 0, 1, 1])))[:, 0].tolist() == [1, 1, 0, 1]
 
