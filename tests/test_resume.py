@@ -254,6 +254,8 @@ class Compile:
         self.out = out
         command = [sys.executable, "-m", "haqc", "compile", "models/digits.onnx", "--target", "edge"]
         command += ["--budget", "energy=0.5", "--out", str(out), "--jobs", "1", *options]
+        # A suite that was started in the background ignores Ctrl-C, and what it starts would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
