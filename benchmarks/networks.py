@@ -100,8 +100,7 @@ def _compiled(cell: Cell, folder: Path) -> dict[str, Any]:
     report = folder / "report.json"
     if not report.is_file():
         command = ["compile", cell.network.model, "--data", cell.network.data, "--target", cell.target]
-        command += ["--budget", cell.budget, "--out", folder, "--resume", "--quiet"]
-        command += ["--seed", cell.seed]
+        command += ["--budget", cell.budget, "--seed", cell.seed, "--out", folder, "--resume", "--quiet"]
         subprocess.run([sys.executable, "-m", "haqc", *map(str, command)], check=True)
     content: dict[str, Any] = json.loads(report.read_text())
     return content

@@ -438,8 +438,8 @@ def test_a_function_may_give_one_number_for_all(module: str, rng: np.random.Gene
 def test_one_number_for_all_has_the_jackknifes_error(module: str, rng: np.random.Generator) -> None:
     metric, values = named(f"{module}:one"), []
     for seed in range(200):
-        rng = np.random.default_rng(seed)
-        whole = batch(rng.uniform(1, 2, 400), rng.integers(0, 2, 400))
+        repeat = np.random.default_rng(seed)
+        whole = batch(repeat.uniform(1, 2, 400), repeat.integers(0, 2, 400))
         values.append(metric.value(metric.rows(whole)))
     rows = spread_rows(metric, whole)
     assert rows.shape == (400, 1)
