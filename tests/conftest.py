@@ -15,6 +15,7 @@ import gc  # noqa: E402
 import shutil  # noqa: E402
 import tempfile  # noqa: E402
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 CACHE = pytest.StashKey[str]()
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _limit_s(item: pytest.Item) -> float:
     mark = item.get_closest_marker("timeout")
     return 0.0 if mark is None else float(mark.args[0])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Gives each test the same draws, whatever ran before it."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")

@@ -26,12 +26,6 @@ def spread(outputs, labels): return outputs.std() if len(outputs) > 1 else 0.0
 """
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Gives each test the same draws, whatever ran before it."""
-    return np.random.default_rng(7)
-
-
 def split(x: np.ndarray, labels: np.ndarray | None = None) -> Split:
     return Split((x,), labels, (Transform(dtype=x.dtype),))
 

@@ -9,12 +9,6 @@ from haqc.data.reflect import reflect
 from haqc.data.split import Split, Transform
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Gives each test the same draws, whatever ran before it."""
-    return np.random.default_rng(0)
-
-
 @pytest.mark.parametrize(
     ("shape", "transform", "width"),
     [

@@ -30,12 +30,6 @@ from haqc.metrics import (
 from haqc.metrics.metric import spread_rows
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Gives each test the same draws, whatever ran before it."""
-    return np.random.default_rng(0)
-
-
 def batch(output: np.ndarray, labels: np.ndarray | None = None, **others: np.ndarray) -> Batch:
     given = others.get("given", np.zeros((len(output), 3), np.float32))
     return Batch((given,), (output,), labels, others.get("reference"))
