@@ -32,7 +32,8 @@ def least_cost(searcher: Searcher, goal: Goal) -> Winner:
         InfeasibleBudget: no policy that was found stays within them; the message names the least drop.
         Interrupted: Ctrl-C came before one was found.
     """
-    problem, judge, searcher = searcher.case.problem, searcher.case.samples.search, replace(searcher, budgets=STEPS)
+    problem, samples, searcher = searcher.case.problem, searcher.case.samples, replace(searcher, budgets=STEPS)
+    judge = samples.search
     _, tuned_float = searcher.tune([])
     reference = max(judge.float_quality, -math.inf if tuned_float is None else tuned_float.accuracy)
     floor, dearest = problem.range_of(goal.metric)
@@ -45,7 +46,7 @@ def least_cost(searcher: Searcher, goal: Goal) -> Winner:
     if kept is None or kept.found is None:
         if is_ended:
             raise Interrupted("interrupted before any policy kept the quality; add --resume to go on where it was")
-        raise _lost(minimised, judge.metric.name)
+        raise _lost(minimised, judge.metric.name, is_made_up=samples.dataset.synthetic)
     trials = tuple(search.known.values())
     found = replace(kept.found.found, minimised=minimised, trials=trials, interrupted=is_ended)
     return replace(kept.found, found=found)
@@ -97,7 +98,7 @@ class Attempts:
         return Attempt(fraction, cost, self.reference - winner.quality, winner, found.interrupted)
 
 
-def _lost(minimised: Minimised, name: str) -> InfeasibleBudget:
+def _lost(minimised: Minimised, name: str, *, is_made_up: bool) -> InfeasibleBudget:
     goal, least = minimised.goal, min(minimised.steps, key=lambda step: step.drop)
     if math.isinf(least.drop):
         return InfeasibleBudget(
@@ -105,8 +106,9 @@ def _lost(minimised: Minimised, name: str) -> InfeasibleBudget:
             "widths (--no-default-pins, --min-bits 1)"
         )
     enough = math.ceil(round(100 * least.drop, 6)) / 100
+    better = "give real data, with labels or without (--data)" if is_made_up else "fine-tune longer (--final-finetune)"
     return InfeasibleBudget(
         f"no policy that was found keeps {name} within {goal.max_drop:g} points of the float reference: the least drop "
         f"is {least.drop:.3g} points, at {goal.metric}={least.cost:.4g}; allow --max-drop {enough:g}, search longer "
-        "(--evaluations), or fine-tune longer (--final-finetune)"
+        f"(--evaluations), or {better}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,16 @@ def test_a_drop_that_nothing_keeps(haqc: CommandLine, jobs: Any, tmp_path: Path)
     found = re.search(r"the least drop is ([\d.]+) points, at energy=0\.\d+; allow --max-drop ([\d.]+)", sentence)
     assert found is not None, sentence
     assert 0.1 < float(found[1]) <= float(found[2]) < float(found[1]) + 0.011
+    assert sentence.endswith("search longer (--evaluations), or fine-tune longer (--final-finetune)")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".state", "search.jsonl"]
+
+
+@pytest.mark.slow
+def test_a_drop_that_nothing_keeps_on_made_up_samples(haqc: CommandLine, tmp_path: Path) -> None:
+    model = shutil.copy(haqc.digits, tmp_path)  # without the description of its data
+    least = ("--minimise", "energy", "--max-drop", "0.1", "--budget", "size=0.3")
+    outcome = haqc("compile", model, "--target", "edge", "--out", tmp_path / "out", *QUICK, *least)
+    assert outcome.sentence(3).endswith("(--evaluations), or give real data, with labels or without (--data)")
 
 
 @pytest.mark.parametrize(
