@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class EarlierTrials:
         path: the log.
         fingerprint: what its trials depend on.
         lines: its trials; of which model is not known yet.
-        digest: of the file.
+        digest: of what was read.
     """
 
     path: Path
@@ -76,12 +77,12 @@ class EarlierTrials:
             raise DataError(f"'{path}' is larger than {LARGEST_BYTES >> 20} MiB, so it is no log; {_ADVICE}")
         try:
             head, *entries = Journal(path).entries or [{}]
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except (HaqcError, OSError) as error:
             raise DataError(f"'{path}' cannot be read as a log of trials; {_ADVICE}") from error
         fingerprint = head.get("fingerprint")
         if not isinstance(fingerprint, dict):
             raise DataError(f"'{path}' does not begin with a fingerprint; {_ADVICE}")
+        digest = hashlib.sha256(json.dumps([head, *entries]).encode()).hexdigest()
         return cls(path, fingerprint, [_line(path, at, entry) for at, entry in enumerate(entries, 2)], digest)
 
     def require_same(self, fingerprint: Mapping[str, Any]) -> None:

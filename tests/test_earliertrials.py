@@ -57,6 +57,17 @@ def test_no_size_is_believed(tmp_path: Path) -> None:
         EarlierTrials.read(tmp_path)
 
 
+def test_the_digest_is_of_what_was_read(tmp_path: Path) -> None:
+    trial = {"widths": [4, 8], "key": "k", "accuracy": 50.0, "merit": 40.0}
+    head, other = {"fingerprint": {"model": 1}}, trial | {"widths": [8, 8]}
+    digests = {EarlierTrials.read(written(tmp_path, [head, each])).digest for each in (trial, other)}
+    assert len(digests) == 2
+    log = written(tmp_path, [head, trial]) / "search.jsonl"
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write('{"widths": [')  # a search that is still going on, or was killed
+    assert EarlierTrials.read(tmp_path).digest in digests
+
+
 def test_what_scores_depend_on_has_to_be_the_same(tmp_path: Path) -> None:
     before = {"digests": {"model": "aa", "target": "tt"}, "budget": ["energy=0.5"], "options": {"finetune": 0}}
     earlier = EarlierTrials.read(written(tmp_path, [{"fingerprint": before}]))
