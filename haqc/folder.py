@@ -16,6 +16,7 @@ import numpy as np
 from haqc.errors import OutputError, ResumeError
 from haqc.formats import MAIN_FILE, beside_files
 from haqc.mirror.quantised import State
+from haqc.npz import read_npz
 from haqc.probe import Probe
 from haqc.recovery import Recovery
 from haqc.sweptfiles import front_left, points_left
@@ -159,14 +160,14 @@ class OutputFolder:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
-                index = json.loads(file["index"].tobytes())
-                parameters = {str(n): file[f"p{i}"] for i, n in enumerate(index["parameters"])}
-                steps = {str(n): file[f"s{i}"] for i, n in enumerate(index["log_scales"])}
-                books = {str(n): file[f"c{i}"] for i, n in enumerate(index["centroids"])}
-                recovery = None if index["recovery"] is None else Recovery.of_json(index["recovery"])
-                return Tuned(State(parameters, steps, books), float(index["accuracy"]), recovery)
-        except Exception as error:  # a damaged zip raises many kinds
+            arrays = read_npz(path)
+            index = json.loads(arrays["index"].tobytes())
+            parameters = {str(n): arrays[f"p{i}"] for i, n in enumerate(index["parameters"])}
+            steps = {str(n): arrays[f"s{i}"] for i, n in enumerate(index["log_scales"])}
+            books = {str(n): arrays[f"c{i}"] for i, n in enumerate(index["centroids"])}
+            recovery = None if index["recovery"] is None else Recovery.of_json(index["recovery"])
+            return Tuned(State(parameters, steps, books), float(index["accuracy"]), recovery)
+        except Exception as error:  # an index that is none raises many kinds
             raise ResumeError(f"'{path}' is damaged; start again with --force") from error
 
     def save_agent(self, weights: Mapping[str, np.ndarray]) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from haqc.data.npz import read_npz
 from haqc.ddpg import Agent
 from haqc.errors import DataError
 from haqc.folder import AGENT
+from haqc.npz import read_npz
 from haqc.passes.search import SearchOptions
 from haqc.passes.search.state import STATE_SIZE
 from haqc.replay import Array

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from haqc.errors import DataError
+from haqc.npz import read_npz
 
 PROBES = 64
 """How many inputs are kept."""
@@ -90,18 +91,18 @@ class Probe:
         Raises:
             DataError: the file is missing or is not a probe.
         """
+        if not path.is_file():
+            raise DataError(f"'{path}' is missing; verify the model file alone, or compile again")
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                names = json.loads(file["names"].tobytes())
-                groups = {
-                    group: {str(name): file[f"{group}.{index}"] for index, name in enumerate(names[group])}
-                    for group in ("inputs", "codes", "near_tie", "outputs", "floats", "weights")
-                }
+            arrays = read_npz(path)
+            names = json.loads(arrays["names"].tobytes())
+            groups = {
+                group: {str(name): arrays[f"{group}.{index}"] for index, name in enumerate(names[group])}
+                for group in ("inputs", "codes", "near_tie", "outputs", "floats", "weights")
+            }
             margins = {str(name): float(steps) for name, steps in names.get("margins", {}).items()}
             ties = {name: _unpacked(groups["near_tie"][name], codes) for name, codes in groups["codes"].items()}
-        except FileNotFoundError as error:
-            raise DataError(f"'{path}' is missing; verify the model file alone, or compile again") from error
-        except Exception as error:  # a damaged zip raises many kinds
+        except Exception as error:  # names that are none raise many kinds
             raise DataError(f"'{path}' is not a probe written by haqc; compile again") from error
         return cls(
             groups["inputs"], groups["codes"], ties, groups["outputs"], groups["floats"], groups["weights"], margins

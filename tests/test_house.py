@@ -44,7 +44,9 @@ LAYERS = tuple(
         inspection
         journal
         measurements
+        memory
         mirrored
+        npz
         packing
         plaintext
         policy

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from haqc import memory
 from haqc.errors import DataError
 from haqc.probe import PART_SAMPLES, Probe, parts
 
@@ -107,6 +108,16 @@ def test_a_spoiled_file_is_refused(probe: Probe, tmp_path: Path, what: str) -> N
     probe.save(path)
     _spoil(path, SPOILED[what])
     with pytest.raises(DataError, match=r"probe.npz' is not a probe written by haqc; compile again"):
+        Probe.load(path)
+
+
+def test_no_size_is_believed(probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "probe.npz"
+    probe.save(path)
+    _spoil(path, lambda members: members.update({"outputs.0": np.zeros(1 << 20, np.uint8)}))
+    Probe.load(path)
+    monkeypatch.setattr(memory, "LIMIT_BYTES", 1 << 19)
+    with pytest.raises(DataError, match="is not a probe written by haqc"):
         Probe.load(path)
 
 

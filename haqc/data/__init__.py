@@ -17,11 +17,11 @@ from haqc.data.function import call_function
 from haqc.data.idx import has_idx_files, read_idx
 from haqc.data.images import read_images
 from haqc.data.members import Part, arrange
-from haqc.data.npz import read_npz
 from haqc.data.split import Dataset, InputSpec, Split, Transform, shape_text
 from haqc.data.splits import Ranges, divide
 from haqc.data.synthetic import Counts, Role, make_inputs, words_for
 from haqc.errors import DataError
+from haqc.npz import read_npz
 from haqc.userfunction import is_function
 
 __all__ = [

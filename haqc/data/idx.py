@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from haqc.data.confine import confine
-from haqc.data.memory import check_size
 from haqc.errors import DataError
+from haqc.memory import check_size
 
 FILES = {
     "x_train": "train-images-idx3-ubyte",

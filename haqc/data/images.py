@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from haqc.data.confine import confine
-from haqc.data.memory import check_size
 from haqc.data.split import InputSpec
 from haqc.errors import DataError
+from haqc.memory import check_size
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from haqc.data.memory import check_size
 from haqc.data.split import InputSpec
 from haqc.errors import DataError
+from haqc.memory import check_size
 
 _BLOCK = 64  # samples made at a time, which bounds the memory the smoothing needs
 

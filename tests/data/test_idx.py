@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from haqc.data import memory
+from haqc import memory
 from haqc.data.idx import FILES, has_idx_files, read_idx
 from haqc.errors import DataError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from haqc.data import memory
-from haqc.data.npz import read_npz
+from haqc import memory
 from haqc.errors import DataError
+from haqc.npz import read_npz
 
 
 def member(array: np.ndarray) -> bytes:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from haqc.data.memory import LIMIT_BYTES, available_bytes, check_size
 from haqc.errors import DataError
+from haqc.memory import LIMIT_BYTES, available_bytes, check_size
 
 
 def test_the_system_file_is_read_in_kib(tmp_path: Path) -> None:

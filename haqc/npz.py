@@ -12,8 +12,8 @@ from typing import IO
 
 import numpy as np
 
-from haqc.data.memory import check_size
 from haqc.errors import DataError
+from haqc.memory import check_size
 
 _BROKEN = (
     *(OSError, EOFError, ValueError, RuntimeError, SyntaxError, TokenError),
