@@ -21,6 +21,9 @@ _BROKEN = (
 )
 """What a damaged, encrypted or foreign archive makes zipfile and numpy raise."""
 
+_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06")
+"""How an archive begins, the second where it is empty; zipfile would read one behind anything."""
+
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """Gives the arrays of an archive by name.
@@ -34,6 +37,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; give the path of an .npz file")
     try:
+        with path.open("rb") as stream:
+            if stream.read(4) not in _BEGINNINGS:
+                raise zipfile.BadZipFile("it does not begin as one")
         archive = zipfile.ZipFile(path)
     except _BROKEN as error:
         raise DataError(f"{path}: cannot be read as .npz ({error}); write it again with numpy.savez") from error

@@ -52,6 +52,10 @@ def test_files_that_are_no_archives(tmp_path: Path) -> None:
     (tmp_path / "empty.npz").write_bytes(b"")
     refused(tmp_path / "empty.npz", "cannot be read as .npz")
     refused(archive(tmp_path / "bare.npz", {}), "holds no arrays")
+    behind = archive(tmp_path / "behind.npz", {"x.npy": member(np.zeros(3))})
+    assert list(read_npz(behind)) == ["x"]
+    behind.write_bytes(b"text\n" + behind.read_bytes())
+    refused(behind, "cannot be read as .npz")
 
 
 def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
